@@ -1,0 +1,74 @@
+//! `leaver case`.
+
+use super::{print, revoke::WATCH};
+use clap::Subcommand;
+use leaver_cli::{
+    Exit, Failure,
+    api::{Client, segment},
+    progress::Progress,
+    show, watch,
+};
+use serde_json::{Value, json};
+
+/// Cases asked for at a time.
+const PAGE: usize = 50;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Case {
+    /// The newest cases.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = PAGE)]
+        limit: usize,
+    },
+    /// One case with all its systems.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Follow a case until it has come to rest.
+    Watch {
+        /// Its id.
+        id: String,
+    },
+}
+
+impl Case {
+    pub(super) async fn run(&self, api: &Client, json: bool) -> Result<Exit, Failure> {
+        match self {
+            Self::List { limit } => {
+                let cases = list(api, *limit).await?;
+                print(json, &json!({"cases": cases}), |_| match cases.as_slice() {
+                    [] => "no cases".to_owned(),
+                    cases => show::cases(cases),
+                });
+                Ok(Exit::Done)
+            }
+            Self::Show { id } => {
+                let case = api.get(&format!("/api/v1/cases/{}", segment(id))).await?;
+                print(json, &case, show::case);
+                Ok(Exit::Done)
+            }
+            Self::Watch { id } => {
+                let case = watch::follow(api, id, &Progress::detect(), WATCH).await?;
+                print(json, &case, show::case);
+                Ok(Exit::of_status(case["status"].as_str().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// The newest cases, page by page.
+async fn list(api: &Client, limit: usize) -> Result<Vec<Value>, Failure> {
+    let mut cases: Vec<Value> = Vec::new();
+    let mut from = String::new();
+    while cases.len() < limit {
+        let page = api.get(&format!("/api/v1/cases?limit={}{from}", PAGE.min(limit - cases.len()))).await?;
+        cases.extend(page["cases"].as_array().into_iter().flatten().cloned());
+        match page["next"].as_str() {
+            Some(next) => from = format!("&from={}", segment(next)),
+            None => break,
+        }
+    }
+    Ok(cases)
+}

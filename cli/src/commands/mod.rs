@@ -1,0 +1,165 @@
+//! What can be asked of `leaver`.
+
+mod case;
+mod doctor;
+mod evidence;
+mod ledger;
+mod local;
+mod revoke;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use leaver_cli::{
+    Exit, Failure,
+    api::Client,
+    local::{Local, read_local},
+};
+use serde_json::Value;
+use std::{io::Write as _, path::PathBuf};
+
+/// Takes a leaver's access away in every connected system, and keeps a ledger of what was done.
+#[derive(Debug, Parser)]
+#[command(name = "leaver", version)]
+pub(crate) struct Arguments {
+    /// Address of the API; otherwise that of the local environment.
+    #[arg(long, env = "LEAVER_API", global = true)]
+    api: Option<String>,
+    /// Bearer token; otherwise the local environment's token for the role that the command is for.
+    #[arg(long, env = "LEAVER_TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
+    /// Print what the API said, as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take a person's access away, or show what would be taken.
+    Revoke(revoke::Revoke),
+    /// Look at cases.
+    #[command(subcommand)]
+    Case(case::Case),
+    /// Look at the ledger.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// Packs of evidence for auditors.
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
+    /// Check an evidence pack, offline: exit code 0 verified, 1 not verified.
+    Verify(verify::Verify),
+    /// Check the deployment: database, permissions, secrets, each system's reach.
+    Doctor,
+    /// The local environment; without a subcommand: bring it up and show one termination.
+    Local(local::LocalArguments),
+}
+
+/// Runs one command.
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let json = arguments.json;
+    let target = Target { api: arguments.api, token: arguments.token };
+    match arguments.command {
+        Command::Revoke(revoke) => revoke.run(&target.client()?, json).await,
+        Command::Case(case) => case.run(&target.client()?, json).await,
+        Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
+        Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
+        Command::Verify(verify) => verify.run(json),
+        Command::Doctor => doctor::run(&target.client()?, json).await,
+        Command::Local(local) => local.run(json).await,
+    }
+}
+
+/// Which API is talked to, and as whom.
+struct Target {
+    api: Option<String>,
+    token: Option<String>,
+}
+
+impl Target {
+    fn client(self) -> Result<Client, Failure> {
+        self.client_for("security")
+    }
+
+    /// Without a token of its own, a command has that of a role in the local environment.
+    fn client_for(self, role: &str) -> Result<Client, Failure> {
+        let empty = |text: &String| !text.is_empty();
+        let (api, token) = (self.api.filter(empty), self.token.filter(empty));
+        if let (Some(api), Some(token)) = (&api, &token) {
+            return Client::new(api, token);
+        }
+        // The local tokens are for the local API alone: no other address is ever sent one.
+        if api.is_some() {
+            return Err(Failure::Usage(
+                "--api (or LEAVER_API) needs --token (or LEAVER_TOKEN) beside it".into(),
+            ));
+        }
+        let local = nearest()?;
+        let token = token.or_else(|| local.tokens.get(role).cloned());
+        let token =
+            token.ok_or_else(|| Failure::new(format!("local.json has no token for the role `{role}`")))?;
+        Client::new(&local.api_url, &token)
+    }
+}
+
+/// The `local.json` nearest to the current directory, upwards.
+fn nearest() -> Result<Local, Failure> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let found: Option<PathBuf> =
+        here.ancestors().map(|dir| dir.join(".leaver/local.json")).find(|file| file.is_file());
+    let none = "no API is known: give --api and --token (LEAVER_API, LEAVER_TOKEN), or run `cargo local up`";
+    read_local(&found.ok_or_else(|| Failure::Usage(none.into()))?)
+}
+
+/// Writes to stdout. Whoever reads may stop reading: that is no failure of the command.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints a result: as JSON, or as people read it.
+fn print(json: bool, value: &Value, words: impl FnOnce(&Value) -> String) {
+    say(&if json { value.to_string() } else { words(value) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_commands_are_understood() {
+        for line in [
+            "leaver revoke --user U --reason R --dry-run --emergency --permissions a,b --preserve-data --at 2026-02-03T14:30:00Z",
+            "leaver revoke --user U --reason R --watch --json",
+            "leaver case list",
+            "leaver --json case show ID",
+            "leaver case watch ID --json",
+            "leaver ledger status",
+            "leaver ledger verify",
+            "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",
+            "leaver doctor --json",
+            "leaver verify pack --checkpoint a --checkpoint b --hr list.csv --json",
+            "leaver local",
+            "leaver local --port 4700",
+            "leaver local up --port 4700",
+            "leaver local logs adapter-okta",
+            "leaver local down",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["leaver", "leaver revoke --user U", "leaver revoke --user U --reason R --at yesterday"] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_local_token_never_goes_to_another_address() {
+        let target = Target { api: Some("https://api.example.com".into()), token: None };
+        assert!(matches!(target.client(), Err(Failure::Usage(_))));
+    }
+}

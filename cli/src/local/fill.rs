@@ -1,0 +1,197 @@
+//! The sample data: secrets, people, users with their roles and tokens, and the file that says where everything is.
+
+use super::{
+    Environment, Local, REGION, Tables,
+    aws::{Aws, Refused},
+    sandbox::Sandbox,
+    state::State,
+    write_private,
+};
+use crate::failure::{Context as _, Failure};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::try_join_all;
+use leaver_domain::{
+    person::Person,
+    ports::{CaseStore as _, StoreError},
+};
+use leaver_platform::DynamoCases;
+use leaver_sandbox::{
+    credentials::Maker,
+    people::{self, SamplePerson},
+    receiver,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How long a token must still be good for the file to be left as it is, in seconds.
+const TOKEN_LEFT: i64 = 6 * 3600;
+
+/// Fills a fresh deployment, or only makes new tokens where those of the file grow old.
+pub(super) async fn fill(
+    env: &Environment,
+    aws: &Aws,
+    sandbox: &Sandbox,
+    state: &mut State,
+) -> Result<Local, Failure> {
+    let kept = env.local().ok().filter(|_| state.filled.as_ref() == Some(&sandbox.digest));
+    if let Some(local) = kept.filter(|local| local.tokens.values().all(|token| is_good(token))) {
+        return Ok(local);
+    }
+    let step = env.progress.step("Loading the sample data");
+    let samples = people::load().map_err(Failure::Failed)?;
+    let outputs = Outputs(&state.outputs);
+    let mut make = Maker::default();
+    let earlier = env.local().ok().filter(|_| state.filled.is_some());
+    let hris_token = earlier.as_ref().map(|local| local.hris_token.clone());
+    let slack = earlier.map(|local| local.slack_signing_secret);
+    let local = Local {
+        api_url: api_url(aws.base(), outputs.get("ApiUrl")?)?,
+        dashboard_url: None,
+        hris_token: hris_token.unwrap_or_else(|| make.token("hris_")),
+        slack_signing_secret: slack.unwrap_or_else(|| make.token("")),
+        endpoint_url: aws.base().to_owned(),
+        region: REGION.to_owned(),
+        tables: Tables {
+            cases: outputs.get("CaseTableName")?.to_owned(),
+            ledger: outputs.get("LedgerTableName")?.to_owned(),
+        },
+        state_machine_arn: outputs.get("StateMachineArn")?.to_owned(),
+        evidence_bucket: outputs.get("EvidenceBucketName")?.to_owned(),
+        sandbox_url: sandbox.url.clone(),
+        tokens: {
+            step.note("users and their roles");
+            users(aws, &outputs, &samples, &mut make).await?
+        },
+        policy_path: env.root.canonicalize().context(env.root.display())?.join("infra/policy.yaml"),
+    };
+    if state.filled.as_ref() != Some(&sandbox.digest) {
+        step.note("secrets");
+        secrets(aws, &local.hris_token, sandbox).await?;
+        super::sandbox::introduce(&sandbox.url, &local.api_url, outputs.get("ApiUrl")?).await?;
+        step.note("people");
+        seed_people(aws, &local.tables.cases, &samples).await?;
+    }
+    write_private(&env.file(), &serde_json::to_vec_pretty(&local).context("local.json")?)?;
+    state.filled = Some(sandbox.digest.clone());
+    let systems = sandbox.settings.keys().filter(|system| *system != receiver::ID).count();
+    step.done(&format!("{} people, {systems} systems", samples.len()));
+    Ok(local)
+}
+
+struct Outputs<'a>(&'a BTreeMap<String, String>);
+
+impl Outputs<'_> {
+    fn get(&self, name: &str) -> Result<&str, Failure> {
+        self.0.get(name).map(String::as_str).ok_or_else(|| Failure::new(format!("the stack tells no {name}")))
+    }
+}
+
+/// The API's address by path: its own host name is one that no resolver knows.
+fn api_url(base: &str, output: &str) -> Result<String, Failure> {
+    let host = output.split("://").nth(1).unwrap_or(output);
+    match host.split_once('.') {
+        Some((api, _)) if !api.is_empty() => Ok(format!("{base}/_aws/execute-api/{api}/$default")),
+        _ => Err(Failure::new(format!("`{output}` is not an API's address"))),
+    }
+}
+
+/// Whether a token of ours is good for some time yet. Only its own word is read: the API checks it for good.
+fn is_good(token: &str) -> bool {
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Option<Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+    let expires = claims.and_then(|claims| claims["exp"].as_i64()).unwrap_or(0);
+    expires - jiff::Timestamp::now().as_second() > TOKEN_LEFT
+}
+
+async fn secrets(aws: &Aws, hris_token: &str, sandbox: &Sandbox) -> Result<(), Failure> {
+    let put = async |name: String, value: Value| {
+        let asked = json!({"SecretId": name, "SecretString": value.to_string()});
+        aws.json("secretsmanager", "secretsmanager.PutSecretValue", &asked).await.context(name).map(drop)
+    };
+    put("leaver/local/hris".to_owned(), json!({"bearer_token": hris_token, "signing_secret": null})).await?;
+    for (system, settings) in sandbox.settings.iter().filter(|(system, _)| *system != receiver::ID) {
+        put(format!("leaver/local/systems/{system}"), json!(settings)).await?;
+    }
+    let known = sandbox.settings.get(receiver::ID);
+    let known = known.map(|of| json!({"sandbox": {"url": of.get("url"), "token": of.get("token")}}));
+    put("leaver/local/signals".to_owned(), known.unwrap_or_else(|| json!({}))).await
+}
+
+/// Puts the sample people into the case table. Those who are there already, with whatever happened to them, stay.
+async fn seed_people(aws: &Aws, table: &str, samples: &[SamplePerson]) -> Result<(), Failure> {
+    let cases = DynamoCases::new(&aws.sdk()?, table);
+    let put = async |sample: &SamplePerson| {
+        let person = Person { version: 1, ..sample.person.clone() };
+        match cases.put_person(&person).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error).context(format!("{} cannot be stored", person.username)),
+        }
+    };
+    for some in samples.chunks(16) {
+        try_join_all(some.iter().map(put)).await?;
+    }
+    Ok(())
+}
+
+/// Makes everybody with a role a user of the API; a token by user name, and by role that of the first who holds it.
+async fn users(
+    aws: &Aws,
+    outputs: &Outputs<'_>,
+    samples: &[SamplePerson],
+    make: &mut Maker,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let (pool, client) = (outputs.get("UserPoolId")?, outputs.get("UserPoolClientId")?);
+    let call = async |action: &str, body: Value| {
+        aws.json("cognito-idp", &format!("AWSCognitoIdentityProviderService.{action}"), &body).await
+    };
+    let mut tokens = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| !sample.roles.is_empty()) {
+        let name = sample.person.username.as_str();
+        // Drawn anew each time and kept nowhere: only the token is handed on.
+        let password = format!("Local-{}", make.token("A1"));
+        let user = json!({"UserPoolId": pool, "Username": name, "TemporaryPassword": password, "MessageAction": "SUPPRESS",
+            "UserAttributes": [{"Name": "email", "Value": sample.person.email}, {"Name": "email_verified", "Value": "true"}]});
+        match call("AdminCreateUser", user).await {
+            Err(Refused { code, .. }) if code == "UsernameExistsException" => {}
+            other => {
+                other?;
+            }
+        }
+        let set = json!({"UserPoolId": pool, "Username": name, "Password": password, "Permanent": true});
+        call("AdminSetUserPassword", set).await?;
+        for role in &sample.roles {
+            let group = json!({"UserPoolId": pool, "Username": name, "GroupName": role});
+            call("AdminAddUserToGroup", group).await?;
+        }
+        let login = json!({"AuthFlow": "USER_PASSWORD_AUTH", "ClientId": client,
+            "AuthParameters": {"USERNAME": name, "PASSWORD": password}});
+        let answer = call("InitiateAuth", login).await?;
+        let token = answer["AuthenticationResult"]["IdToken"].as_str();
+        let token = token.ok_or_else(|| Failure::new(format!("{name} got no token")))?;
+        tokens.insert(name.to_owned(), token.to_owned());
+        for role in &sample.roles {
+            tokens.entry(role.clone()).or_insert_with(|| token.to_owned());
+        }
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_reached_by_path() {
+        let url = api_url("http://127.0.0.1:1", "http://abc123.execute-api.127.0.0.1:1").unwrap();
+        assert_eq!(url, "http://127.0.0.1:1/_aws/execute-api/abc123/$default");
+        assert!(api_url("b", "nothing").is_err());
+    }
+
+    #[test]
+    fn an_old_or_broken_token_is_not_good() {
+        let token = |exp: i64| format!("h.{}.s", URL_SAFE_NO_PAD.encode(json!({"exp": exp}).to_string()));
+        let now = jiff::Timestamp::now().as_second();
+        assert!(is_good(&token(now + 86_400)));
+        assert!(!is_good(&token(now + 60)) && !is_good("nonsense") && !is_good(""));
+    }
+}

@@ -1,0 +1,127 @@
+//! One system of one case. The same code is deployed once per system, each time with that system's secret and no other.
+//!
+//! Every step may be repeated, die in the middle, or run twice at once: the record is written by compare-and-swap, the
+//! before-state is kept once, and what is done follows from a fresh read.
+
+mod run;
+mod verify;
+
+use leaver_adapters::{Adapter, http::Writer};
+use leaver_domain::{
+    case::{CaseRecord, SystemRecord, SystemStatus},
+    fault::{Fault, FaultKind},
+    id::{CaseId, SystemId},
+    plan::Scope,
+    policy::Policy,
+    ports::{CaseStore, StoreError},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What the function works with.
+pub struct System<'a> {
+    /// The system's id.
+    pub id: &'a SystemId,
+    /// Its adapter.
+    pub adapter: &'a dyn Adapter,
+    /// Its connection, good for this invocation.
+    pub http: &'a Writer,
+    /// The settings in force.
+    pub policy: &'a Policy,
+    /// The case table.
+    pub store: &'a dyn CaseStore,
+}
+
+/// Which part of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Read, judge, plan, apply, read back.
+    Run,
+    /// Read again, later and independently.
+    Verify,
+    /// See whether address and credential work.
+    Check,
+}
+
+/// One item of the Map.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Input {
+    /// The case; `None` in a check.
+    #[serde(default)]
+    pub case_id: Option<CaseId>,
+    /// Which part of the work.
+    pub step: Step,
+}
+
+/// What the item came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Output {
+    /// The case; `None` in a check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<CaseId>,
+    /// The system.
+    pub system: SystemId,
+    /// Where it stands; `null` in a check that went well.
+    pub status: Option<SystemStatus>,
+    /// What a check found wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+/// Does one step.
+///
+/// # Errors
+/// What the system or the table says; the state machine repeats what can be repeated.
+pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> {
+    let output =
+        |status| Output { case_id: input.case_id.clone(), system: system.id.clone(), status, fault: None };
+    if input.step == Step::Check {
+        let fault = system.adapter.probe(system.http).await.err();
+        return Ok(Output { fault, ..output(None) });
+    }
+    let id = input.case_id.as_ref().ok_or_else(|| internal("the item names no case"))?;
+    let case = system.store.case(id).await.map_err(stored)?;
+    let case = case.ok_or_else(|| internal(format!("there is no case {id}")))?;
+    let record = system.store.system(id, system.id).await.map_err(stored)?;
+    let record = record.ok_or_else(|| internal(format!("{id} has no record for {}", system.id)))?;
+    let status = match input.step {
+        Step::Run => run::run(system, &case, record).await?,
+        Step::Verify | Step::Check => verify::verify(system, &case, record).await?,
+    };
+    Ok(output(Some(status)))
+}
+
+fn internal(detail: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Internal, detail)
+}
+
+fn stored(error: StoreError) -> Fault {
+    let kind = if error == StoreError::Conflict { FaultKind::Conflict } else { FaultKind::Internal };
+    Fault::new(kind, error.to_string())
+}
+
+impl System<'_> {
+    fn now(&self) -> Timestamp {
+        self.http.now()
+    }
+
+    fn scope(&self, case: &CaseRecord) -> Scope {
+        Scope { grants: case.grants.clone(), ..self.policy.full_scope() }
+    }
+
+    /// Writes a record that was changed; its version goes up by one.
+    async fn save(&self, record: &mut SystemRecord) -> Result<(), Fault> {
+        record.version += 1;
+        self.store.put_system(record).await.map_err(stored)
+    }
+}
+
+/// What every row about a revocation says of its case.
+fn revocation(case: &CaseRecord) -> Value {
+    json!({
+        "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by, "emergency": case.emergency,
+        "effective_at": case.effective_at, "policy_digest": case.policy_digest,
+    })
+}

@@ -1,0 +1,252 @@
+//! Read, judge, plan, apply, read back.
+
+use crate::{System, internal, revocation, stored};
+use leaver_adapters::run::{self, Done, Job, Report, Survey};
+use leaver_domain::{
+    case::{ActionTaken, CaseRecord, Finding, Happening, Residual, SystemRecord, SystemStatus},
+    fault::Fault,
+    ledger::{EventKind, Outcome},
+    person::Person,
+    risk::RiskLevel,
+};
+use serde_json::{Value, json};
+
+/// Does the work of one system, from wherever an earlier attempt left it.
+pub(crate) async fn run(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+) -> Result<SystemStatus, Fault> {
+    use SystemStatus::{Failed, Queued, Running};
+    if !matches!(record.status, Queued | Running | Failed) {
+        return Ok(record.status);
+    }
+    let person = system.store.person(&case.person.username).await.map_err(stored)?;
+    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let scope = system.scope(case);
+    let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
+    let survey = match run::survey(system.adapter, system.http, &job).await {
+        Ok(survey) => survey,
+        Err(fault) => return failed(system, case, record, fault).await,
+    };
+    if case.dry_run {
+        return previewed(system, case, record, survey).await;
+    }
+    if survey.found.account.is_none() && record.before.is_none() {
+        return absent(system, case, record, survey).await;
+    }
+    begin(system, case, &person, &mut record, &survey).await?;
+    if record.status == SystemStatus::AwaitingApproval {
+        return Ok(record.status);
+    }
+    let receipts = record.receipts();
+    let report = run::revoke(system.adapter, system.http, &job, survey, &receipts).await;
+    finish(system, case, record, report).await
+}
+
+/// Keeps the before-state and writes down what is about to happen, before anything is changed. A flagged system stops
+/// here. A repeat keeps what the first attempt saw: by now the account may be half revoked.
+async fn begin(
+    system: &System<'_>,
+    case: &CaseRecord,
+    person: &Person,
+    record: &mut SystemRecord,
+    survey: &Survey,
+) -> Result<(), Fault> {
+    let first = record.before.is_none();
+    if first {
+        let kept = system.store.keep_before(&case.case_id, system.id, &survey.found).await;
+        kept.map_err(stored)?;
+        // Whoever was first is the one whose reading counts, also for the summary.
+        let before = system.store.before(&case.case_id, system.id).await.map_err(stored)?;
+        record.before = Some(before.as_ref().unwrap_or(&survey.found).state());
+        record.started_at = Some(system.now());
+        record.plan = survey.plan.clone();
+        record.plan_digest = Some(survey.plan.digest());
+    }
+    record.risk = Some(survey.risk.clone());
+    record.attempts += 1;
+    record.fault = None;
+    record.status = SystemStatus::Running;
+    if survey.risk.level == RiskLevel::Flagged && !case.emergency {
+        record.status = SystemStatus::AwaitingApproval;
+        record.plan = survey.plan.clone();
+        record.plan_digest = Some(survey.plan.digest());
+        record.log.push(Happening {
+            kind: EventKind::ApprovalRequested,
+            at: system.now(),
+            actor: actor(system),
+            action: "wait for approval".into(),
+            outcome: Outcome::Pending,
+            risk: Some(survey.risk.level),
+            facts: json!({
+                "revocation": revocation(case), "risk": survey.risk, "plan_digest": record.plan_digest,
+                "before_state": record.before,
+            }),
+        });
+    }
+    if survey.risk.level == RiskLevel::Flagged && case.emergency {
+        let detail = format!(
+            "the risk gate of {} was passed for {} as an emergency: somebody else has to review it",
+            system.id, person.username
+        );
+        let finding = Finding { kind: "emergency_review".into(), detail, at: system.now() };
+        let id = format!("emergency-{}-{}", case.case_id, system.id);
+        system.store.open_finding(&id, &finding).await.map_err(stored)?;
+    }
+    system.save(record).await
+}
+
+fn actor(system: &System<'_>) -> String {
+    format!("leaver/adapter/{}", system.id)
+}
+
+fn taken(done: &[Done]) -> Vec<ActionTaken> {
+    let one = |done: &Done| ActionTaken { action: done.action.clone(), outcome: done.outcome, at: done.at };
+    done.iter().map(one).collect()
+}
+
+/// The actions as a row shows them.
+fn shown(actions: &[ActionTaken]) -> Vec<Value> {
+    let one = |taken: &ActionTaken| {
+        let (kind, label) = (taken.action.kind, &taken.action.label);
+        json!({"kind": kind, "target": taken.action.target, "label": label, "outcome": taken.outcome,
+               "evidence": taken.action.evidence, "at": taken.at})
+    };
+    actions.iter().map(one).collect()
+}
+
+/// Writes down how the attempt came out.
+async fn finish(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    report: Report,
+) -> Result<SystemStatus, Fault> {
+    record.actions.extend(taken(&report.done));
+    if let Some(after) = &report.after {
+        record.after = Some(after.state());
+    }
+    if let Some(fault) = report.fault {
+        return failed(system, case, record, fault).await;
+    }
+    let now = system.now();
+    record.status = SystemStatus::Revoked;
+    record.revoked_at = Some(now);
+    let before = system.store.before(&case.case_id, system.id).await.map_err(stored)?;
+    // What outlives the end of an account says nothing about one that stays.
+    let leaves = case.grants.is_none();
+    let residues =
+        before.filter(|_| leaves).map(|before| system.adapter.residues(&before)).unwrap_or_default();
+    let residual = |residue: leaver_adapters::Residue| Residual {
+        what: residue.what,
+        until: residue.lasts.map(|lasts| now.plus(lasts)),
+    };
+    record.residuals = residues.into_iter().map(residual).collect();
+    record.log.push(Happening {
+        kind: EventKind::AccessRevoked,
+        at: now,
+        actor: actor(system),
+        action: "revoke".into(),
+        outcome: Outcome::Success,
+        risk: record.risk.as_ref().map(|risk| risk.level),
+        facts: json!({
+            "revocation": revocation(case), "risk": record.risk, "plan_digest": record.plan_digest,
+            "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
+            "residuals": record.residuals, "attempts": record.attempts,
+            "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
+        }),
+    });
+    system.save(&mut record).await?;
+    Ok(record.status)
+}
+
+/// Writes down a failed attempt and gives the fault to the state machine, which decides whether there is another.
+async fn failed(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    fault: Fault,
+) -> Result<SystemStatus, Fault> {
+    // An attempt that got as far as `begin` has been counted there.
+    if record.status != SystemStatus::Running {
+        record.attempts += 1;
+    }
+    tracing::warn!(case = %case.case_id, system = %system.id, attempt = record.attempts, %fault, "attempt failed");
+    record.status = SystemStatus::Failed;
+    record.fault = Some(fault.clone());
+    record.log.push(Happening {
+        kind: EventKind::RevocationFailed,
+        at: system.now(),
+        actor: actor(system),
+        action: "revoke".into(),
+        outcome: Outcome::Failure,
+        risk: record.risk.as_ref().map(|risk| risk.level),
+        facts: json!({
+            "revocation": revocation(case), "fault": fault, "attempt": record.attempts,
+            "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
+        }),
+    });
+    system.save(&mut record).await?;
+    Err(fault)
+}
+
+async fn absent(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    survey: Survey,
+) -> Result<SystemStatus, Fault> {
+    let now = system.now();
+    record.status = SystemStatus::NotApplicable;
+    record.attempts += 1;
+    record.started_at.get_or_insert(now);
+    record.fault = None;
+    record.before = Some(survey.found.state());
+    record.after = record.before.clone();
+    record.risk = Some(survey.risk);
+    record.log.push(Happening {
+        kind: EventKind::AccessRevoked,
+        at: now,
+        actor: actor(system),
+        action: "revoke".into(),
+        outcome: Outcome::NotApplicable,
+        risk: record.risk.as_ref().map(|risk| risk.level),
+        facts: json!({
+            "revocation": revocation(case), "why": "the person has no account in this system",
+            "before_state": record.before, "after_state": record.after, "actions_taken": [],
+        }),
+    });
+    system.save(&mut record).await?;
+    Ok(record.status)
+}
+
+async fn previewed(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    survey: Survey,
+) -> Result<SystemStatus, Fault> {
+    record.plan_digest = Some(survey.plan.digest());
+    record.before = Some(survey.found.state());
+    record.attempts += 1;
+    record.fault = None;
+    record.status =
+        if survey.found.account.is_none() { SystemStatus::NotApplicable } else { SystemStatus::Queued };
+    record.log.push(Happening {
+        kind: EventKind::PlanPreviewed,
+        at: system.now(),
+        actor: actor(system),
+        action: "preview".into(),
+        outcome: Outcome::Success,
+        risk: Some(survey.risk.level),
+        facts: json!({
+            "revocation": revocation(case), "plan_digest": record.plan_digest, "plan": survey.plan,
+            "before_state": record.before,
+        }),
+    });
+    record.plan = survey.plan;
+    record.risk = Some(survey.risk);
+    system.save(&mut record).await?;
+    Ok(record.status)
+}

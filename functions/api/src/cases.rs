@@ -1,0 +1,222 @@
+//! Cases: list, show, open.
+
+use crate::{Api, Call, Reply, Role, stored, view};
+use leaver_domain::{
+    case::{CaseRecord, Mode, SystemRecord, Trigger},
+    digest::Digest,
+    effective::Dates,
+    id::{CaseId, EventId, Username},
+    intake::{self, Refused, Request},
+    person::Person,
+    problem::Problem,
+    sealing, text,
+    time::Timestamp,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+
+/// Longest body of a request, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// Most cases of one page.
+const PAGE: usize = 50;
+/// How long a dry run is waited for. API Gateway gives up after 30 seconds.
+const PREVIEW: Duration = Duration::from_secs(24);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenCase {
+    person: Username,
+    #[serde(default)]
+    mode: Option<Mode>,
+    #[serde(default)]
+    scope: Option<OpenScope>,
+    reason: String,
+    #[serde(default)]
+    effective_at: Option<Timestamp>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    emergency: bool,
+    /// Nothing is deleted by what leaver does today; it is taken so that callers need not know that.
+    #[serde(default, rename = "preserve_data")]
+    _preserve_data: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenScope {
+    grants: BTreeSet<String>,
+}
+
+/// `GET /api/v1/cases`
+pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
+    call.caller.must_be(&[
+        Role::Hr,
+        Role::Manager,
+        Role::Approver,
+        Role::Security,
+        Role::Auditor,
+        Role::Operator,
+    ])?;
+    let limit = match call.query.get("limit") {
+        None => PAGE,
+        Some(limit) => limit.parse().ok().filter(|limit| (1..=PAGE).contains(limit)).ok_or_else(|| {
+            Problem::new(400, "invalid-parameter", format!("`limit` must be a number from 1 to {PAGE}."))
+        })?,
+    };
+    let page = api.cases.cases(call.query.get("from").map(String::as_str), limit).await.map_err(stored)?;
+    let mut shown = Vec::new();
+    for case in &page.cases {
+        if call.caller.sees_all() || visible(api, call, case).await? {
+            shown.push(view::summary(case));
+        }
+    }
+    Reply::json(200, &json!({"cases": shown, "next": page.next}))
+}
+
+async fn visible(api: &Api<'_>, call: &Call, case: &CaseRecord) -> Result<bool, Problem> {
+    let person = api.cases.person(&case.person.username).await.map_err(stored)?;
+    Ok(call.caller.sees(case, person.as_ref()))
+}
+
+/// The case of an id, where the caller may know of it. Whoever may not is told what whoever asks for nothing is told.
+pub(crate) async fn find(
+    api: &Api<'_>,
+    call: &Call,
+    id: &str,
+) -> Result<(CaseRecord, Vec<SystemRecord>), Problem> {
+    let id: CaseId = id.parse().map_err(|_| Problem::not_found())?;
+    let case = api.cases.case(&id).await.map_err(stored)?.ok_or_else(Problem::not_found)?;
+    if !visible(api, call, &case).await? {
+        return Err(Problem::not_found());
+    }
+    let systems = api.cases.systems(&id).await.map_err(stored)?;
+    Ok((case, systems))
+}
+
+async fn whole(api: &Api<'_>, case: &CaseRecord, systems: &[SystemRecord]) -> Result<Value, Problem> {
+    let rows = sealing::rows_of(case, systems);
+    let expected = rows.len();
+    let coverage = sealing::coverage(api.ledger, rows).await.map_err(stored)?;
+    Ok(view::whole(case, systems, &coverage, expected))
+}
+
+/// `GET /api/v1/cases/{id}`
+pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
+    let (case, systems) = find(api, call, id).await?;
+    Reply::json(200, &whole(api, &case, &systems).await?)
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(422, "invalid-request", detail)
+}
+
+/// `POST /api/v1/cases`
+pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
+    call.caller.must_be(&[Role::Security, Role::Hr, Role::Manager])?;
+    if call.body.len() > MAX_BODY {
+        return Err(Problem::new(
+            413,
+            "body-too-large",
+            format!("The body is larger than {MAX_BODY} bytes."),
+        ));
+    }
+    let asked: OpenCase = serde_json::from_slice(&call.body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            invalid(format!("A field is missing, unknown or wrong: {error}."))
+        }
+        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
+    })?;
+    let person = whom(api, call, &asked.person).await?;
+    let request = request(api, call, &asked)?;
+    let submitted = intake::submit(api.cases, api.workflow, api.policy, &person, &request, api.now).await;
+    let (receipt, not_started) = submitted.map_err(|refused| match refused {
+        Refused::Reused => {
+            let detail = "This Idempotency-Key was used for another request. Use a new one.";
+            Problem::new(409, "idempotency-key-reused", detail)
+        }
+        Refused::UnknownPerson(_) => Problem::not_found(),
+        Refused::Store(error) => stored(error),
+    })?;
+    if let Some(error) = not_started {
+        tracing::error!(case = %receipt.case_id, %error, "recorded, but not started: the sweep will start it");
+    }
+    if asked.dry_run {
+        wait(api, &receipt.case_id).await?;
+    }
+    let (case, systems) = find(api, call, receipt.case_id.as_str()).await?;
+    let status = if asked.dry_run && case.status.is_settled() { 200 } else { 202 };
+    Reply::json(status, &whole(api, &case, &systems).await?)
+}
+
+/// The person, where the caller may open a case about them. A manager learns nothing of who is not their report.
+async fn whom(api: &Api<'_>, call: &Call, username: &Username) -> Result<Person, Problem> {
+    let person = api.cases.person(username).await.map_err(stored)?;
+    let everybody = call.caller.is(&[Role::Security, Role::Hr]);
+    let person = person.filter(|person| everybody || call.caller.manages(person));
+    person.ok_or_else(|| {
+        let detail = format!("There is nobody called `{username}` whose access you may take away.");
+        Problem::new(404, "unknown-person", detail)
+    })
+}
+
+fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Problem> {
+    let reason = text::clean(&asked.reason, 500).map_err(|error| invalid(format!("`reason` is {error}.")))?;
+    let mode = asked.mode.unwrap_or(if asked.scope.is_some() { Mode::Partial } else { Mode::Leave });
+    match (mode, &asked.scope) {
+        (Mode::Partial, None) => return Err(invalid("A partial revocation needs `scope.grants`.")),
+        (Mode::Partial, Some(scope)) if scope.grants.is_empty() || scope.grants.len() > 200 => {
+            return Err(invalid("`scope.grants` must name 1 to 200 groups, roles or permissions."));
+        }
+        (Mode::Leave, Some(_)) => {
+            return Err(invalid("`scope` belongs to a partial revocation: `\"mode\": \"partial\"`."));
+        }
+        _ => {}
+    }
+    if asked.emergency {
+        call.caller.must_be(&[Role::Security])?;
+    }
+    let key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let id = key.map_or_else(|| format!("req-{}", safe(&call.request_id)), |key| format!("key-{key}"));
+    let event_id: EventId =
+        id.parse().map_err(|_| invalid("`Idempotency-Key` has characters that are not allowed."))?;
+    let trigger = Trigger {
+        source: format!("api:{}", call.caller.username),
+        event_id,
+        by: call.caller.username.to_string(),
+        kind: "manual".to_owned(),
+        at: api.now,
+        received_at: api.now,
+        body: Digest::of(&call.body),
+    };
+    Ok(Request {
+        trigger,
+        mode,
+        reason,
+        dates: Dates::default(),
+        effective_at: asked.effective_at.unwrap_or(api.now),
+        dry_run: asked.dry_run,
+        emergency: asked.emergency,
+        grants: asked.scope.as_ref().map(|scope| scope.grants.clone()),
+    })
+}
+
+/// API Gateway's request ids may carry `=` at their end.
+fn safe(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
+}
+
+async fn wait(api: &Api<'_>, id: &CaseId) -> Result<(), Problem> {
+    let step = Duration::from_millis(200);
+    let mut waited = Duration::ZERO;
+    while waited < PREVIEW {
+        let case = api.cases.case(id).await.map_err(stored)?;
+        if case.is_some_and(|case| case.status.is_settled()) {
+            return Ok(());
+        }
+        (api.sleep)(step).await;
+        waited += step;
+    }
+    Ok(())
+}

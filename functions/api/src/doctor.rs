@@ -1,0 +1,43 @@
+//! Self-checks: the tables, the workflow, and each adapter's reach.
+
+use crate::{Api, Call, Reply, Role};
+use leaver_domain::problem::Problem;
+use serde_json::{Value, json};
+
+/// `GET /api/v1/doctor`
+pub(crate) async fn check(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
+    call.caller.must_be(&[Role::Operator, Role::Security])?;
+    let mut checks = vec![
+        told("case table", api.cases.cases(None, 1).await.map(|_| "readable".to_owned())),
+        told("ledger", api.ledger.head().await.map(|head| format!("{} rows", head.tree.size))),
+    ];
+    let name =
+        format!("check-{}-{}", api.now.millis(), call.caller.username.as_str().replace(['@', '+'], "_"));
+    match api.workflow.check(&name).await {
+        Ok(output) => {
+            checks.push(json!({"name": "workflow", "ok": true, "detail": "ran"}));
+            checks.extend(output["systems"].as_array().into_iter().flatten().map(system));
+        }
+        Err(error) => checks.push(json!({"name": "workflow", "ok": false, "detail": error.to_string()})),
+    }
+    Reply::json(200, &json!({"checks": checks}))
+}
+
+fn told(name: &str, result: Result<String, leaver_domain::ports::StoreError>) -> Value {
+    match result {
+        Ok(detail) => json!({"name": name, "ok": true, "detail": detail}),
+        Err(error) => json!({"name": name, "ok": false, "detail": error.to_string()}),
+    }
+}
+
+/// What one adapter's check came to: an answer without a fault, a fault, or no answer of the function at all.
+fn system(result: &Value) -> Value {
+    let name = &result["system"];
+    match (result.get("fault"), result["status"].as_str()) {
+        (Some(fault), _) => json!({"name": name, "ok": false, "detail": fault["detail"]}),
+        (None, Some("failed")) => {
+            json!({"name": name, "ok": false, "detail": "its function failed: see its log"})
+        }
+        (None, _) => json!({"name": name, "ok": true, "detail": "address and credential work"}),
+    }
+}

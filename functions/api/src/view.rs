@@ -1,0 +1,71 @@
+//! Cases and their systems as the API shows them.
+
+use leaver_domain::{
+    case::{CaseRecord, SystemRecord},
+    risk::RiskSummary,
+    sealing::Coverage,
+};
+use serde_json::{Value, json};
+
+fn risk(risk: &RiskSummary) -> Value {
+    json!({"level": risk.level, "findings": risk.findings, "events": risk.events, "last_login": risk.last_login})
+}
+
+/// One system of a case.
+pub(crate) fn system(record: &SystemRecord) -> Value {
+    json!({
+        "system": record.system,
+        "status": record.status,
+        "risk": record.risk.as_ref().map(risk),
+        "plan_digest": record.plan_digest,
+        "plan": record.plan,
+        "actions": record.actions,
+        "before": record.before,
+        "after": record.after,
+        "started_at": record.started_at,
+        "revoked_at": record.revoked_at,
+        "verified_at": record.verified_at,
+        "residuals": record.residuals,
+        "attempts": record.attempts,
+        "fault": record.fault,
+        "task": record.task,
+    })
+}
+
+/// A case without its systems, as in lists and events.
+pub(crate) fn summary(case: &CaseRecord) -> Value {
+    json!({
+        "case_id": case.case_id,
+        "mode": case.mode,
+        "status": case.status,
+        "person": case.person,
+        "reason": case.reason,
+        "trigger": case.trigger,
+        "policy_digest": case.policy_digest,
+        "created_at": case.created_at,
+        "effective_at": case.effective_at,
+        "closed_at": case.closed_at,
+        "dates": case.dates,
+        "dry_run": case.dry_run,
+        "emergency": case.emergency,
+        "findings": case.findings,
+    })
+}
+
+/// A whole case: how many of the rows that its records ask for stand in the ledger, and the size of the published
+/// checkpoint, where it covers them all.
+pub(crate) fn whole(
+    case: &CaseRecord,
+    systems: &[SystemRecord],
+    coverage: &Coverage,
+    expected: usize,
+) -> Value {
+    let mut view = summary(case);
+    view["systems"] = systems.iter().map(system).collect();
+    let (rows, checkpoint_size) = match coverage {
+        Coverage::Missing(missing) => (expected - missing.len().min(expected), None),
+        Coverage::There { rows, published } => (rows.len(), *published),
+    };
+    view["ledger"] = json!({"rows": rows, "checkpoint_size": checkpoint_size});
+    view
+}

@@ -1,0 +1,201 @@
+//! The last step of an execution: what is left becomes somebody's task, and the case comes to what its systems say. A
+//! revocation is complete only under a published checkpoint that covers all its rows.
+
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus, Happening, SystemRecord, SystemStatus, Task, fold},
+    fault::{Fault, FaultKind},
+    id::CaseId,
+    ledger::{EventKind, Outcome},
+    policy::Policy,
+    ports::{CaseStore, LedgerStore, Located, StoreError, Wait},
+    sealing::{self, Coverage, rows_of},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What the function works with.
+pub struct Close<'a> {
+    /// The settings in force.
+    pub policy: &'a Policy,
+    /// The case table.
+    pub store: &'a dyn CaseStore,
+    /// The log.
+    pub ledger: &'a dyn LedgerStore,
+    /// Tells the time.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// Waits between two looks at the log.
+    pub wait: Wait<'a>,
+    /// How many looks at the log one invocation may take.
+    pub tries: u32,
+}
+
+/// How long to wait between two looks at the log.
+const POLL: Duration = Duration::from_millis(400);
+
+/// The case to close, or the results of a check.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Input {
+    /// The case; `None` after a check.
+    #[serde(default)]
+    pub case_id: Option<CaseId>,
+    /// What the items answered.
+    #[serde(default)]
+    pub systems: Vec<Value>,
+}
+
+/// What the execution comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Output {
+    /// The case; `None` after a check.
+    pub case_id: Option<CaseId>,
+    /// Where the case stands; `None` after a check.
+    pub status: Option<CaseStatus>,
+    /// The results of a check.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<Value>,
+}
+
+fn store(error: StoreError) -> Fault {
+    let kind = if error == StoreError::Conflict { FaultKind::Conflict } else { FaultKind::Internal };
+    Fault::new(kind, error.to_string())
+}
+
+/// Closes one case, as far as it can be closed.
+///
+/// # Errors
+/// `Internal` where a table fails, `Conflict` where somebody else changed a record, `Unpublished` where the log is not
+/// yet as far as the case; the state machine tries again.
+pub async fn handle(close: &Close<'_>, input: Input) -> Result<Output, Fault> {
+    let Some(id) = input.case_id else {
+        return Ok(Output { case_id: None, status: None, systems: input.systems });
+    };
+    let case = close.store.case(&id).await.map_err(store)?;
+    let mut case = case.ok_or_else(|| Fault::new(FaultKind::Internal, format!("there is no case {id}")))?;
+    if case.status == CaseStatus::Running && !case.is_closing() {
+        case = decide(close, case).await?;
+    }
+    if case.is_closing() {
+        case = published(close, case).await?;
+    }
+    Ok(Output { case_id: Some(id), status: Some(case.status), systems: Vec::new() })
+}
+
+/// What the case comes to. A revocation that is done gets its last row and goes on waiting for the checkpoint.
+async fn decide(close: &Close<'_>, mut case: CaseRecord) -> Result<CaseRecord, Fault> {
+    let mut systems = close.store.systems(&case.case_id).await.map_err(store)?;
+    if !case.dry_run {
+        for system in &mut systems {
+            hand_over(close, system).await?;
+        }
+    }
+    let came_to = match (case.dry_run, systems.iter().any(|system| system.fault.is_some())) {
+        (true, false) => CaseStatus::Complete,
+        (true, true) => CaseStatus::Incomplete,
+        (false, _) => fold(&systems),
+    };
+    if came_to == CaseStatus::Complete {
+        // Nothing was changed by a dry run, so that nothing has to be proved before its asker is answered.
+        let rows = if case.dry_run { Vec::new() } else { recorded(close, &case, &systems).await? };
+        finish(close, &mut case, &systems, &rows);
+    }
+    if case.dry_run || came_to != CaseStatus::Complete {
+        case.status = came_to;
+    }
+    case.version += 1;
+    close.store.put_case(&case).await.map_err(store)?;
+    Ok(case)
+}
+
+/// Waits until every row of the case so far is in the log, and tells where.
+async fn recorded(
+    close: &Close<'_>,
+    case: &CaseRecord,
+    systems: &[SystemRecord],
+) -> Result<Vec<Located>, Fault> {
+    for _ in 0..close.tries {
+        let coverage = sealing::coverage(close.ledger, rows_of(case, systems)).await.map_err(store)?;
+        if let Coverage::There { rows, .. } = coverage {
+            return Ok(rows);
+        }
+        (close.wait)(POLL).await;
+    }
+    Err(Fault::new(FaultKind::Unpublished, "rows of the case are not in the ledger yet".to_owned()))
+}
+
+/// Waits until a published checkpoint covers the whole case, and completes it.
+async fn published(close: &Close<'_>, case: CaseRecord) -> Result<CaseRecord, Fault> {
+    let systems = close.store.systems(&case.case_id).await.map_err(store)?;
+    let mut needed = None;
+    for _ in 0..close.tries {
+        needed = match needed {
+            // Where the rows stand does not change any more: only the checkpoint is asked for.
+            Some(needed) => Some(needed),
+            None => match sealing::coverage(close.ledger, rows_of(&case, &systems)).await.map_err(store)? {
+                Coverage::Missing(_) => None,
+                Coverage::There { rows, .. } => rows.last().map(|last| last.seq + 1),
+            },
+        };
+        let newest = sealing::published(close.ledger).await.map_err(store)?.map(|checkpoint| checkpoint.size);
+        if let Some(size) = newest.filter(|size| needed.is_some_and(|needed| *size >= needed)) {
+            return sealing::seal(close.store, &case, size, (close.clock)()).await.map_err(store);
+        }
+        (close.wait)(POLL).await;
+    }
+    Err(Fault::new(FaultKind::Unpublished, "no published checkpoint covers the case yet".to_owned()))
+}
+
+/// Gives a system that leaver could not finish to its owner.
+async fn hand_over(close: &Close<'_>, system: &mut SystemRecord) -> Result<(), Fault> {
+    use SystemStatus::{AwaitingApproval, Denied, ManualTask};
+    if system.status.is_finished() || matches!(system.status, AwaitingApproval | Denied | ManualTask) {
+        return Ok(());
+    }
+    let Some(owner) = close.policy.systems.get(&system.system).map(|of| of.owner.clone()) else {
+        return Err(Fault::new(FaultKind::Internal, format!("policy has no owner for {}", system.system)));
+    };
+    let why = match &system.fault {
+        Some(fault) => format!("{} ({})", fault.kind.advice(), fault.detail),
+        None => "leaver could not finish this system in time. Look at the account by hand.".to_owned(),
+    };
+    let due_at = (close.clock)().plus(Duration::from_secs(close.policy.timing.manual_task_seconds.into()));
+    let task = Task { owner, instructions: why, opened_at: (close.clock)(), due_at };
+    system.log.push(Happening {
+        kind: EventKind::TaskOpened,
+        at: (close.clock)(),
+        actor: "leaver/close".into(),
+        action: "open task".into(),
+        outcome: Outcome::Pending,
+        risk: system.risk.as_ref().map(|risk| risk.level),
+        facts: json!({"task": task, "fault": system.fault, "attempts": system.attempts}),
+    });
+    system.status = ManualTask;
+    system.task = Some(task);
+    system.version += 1;
+    close.store.put_system(system).await.map_err(store)
+}
+
+/// The case says what each system came to, and names each of its rows, so that none can be missing from an export.
+fn finish(close: &Close<'_>, case: &mut CaseRecord, systems: &[SystemRecord], rows: &[Located]) {
+    let came_to: BTreeMap<_, _> = systems.iter().map(|system| (&system.system, system.status)).collect();
+    let rows: Vec<Value> =
+        rows.iter().map(|row| json!({"event_id": row.event_id, "hash": row.hash})).collect();
+    let now = (close.clock)();
+    if case.dry_run {
+        case.closed_at = Some(now);
+    }
+    case.log.push(Happening {
+        kind: EventKind::CaseClosed,
+        at: now,
+        actor: "leaver/close".into(),
+        action: "close".into(),
+        outcome: Outcome::Success,
+        risk: None,
+        facts: if case.dry_run {
+            json!({"systems": came_to, "policy_digest": case.policy_digest})
+        } else {
+            json!({"systems": came_to, "policy_digest": case.policy_digest, "rows": rows})
+        },
+    });
+}

@@ -1,0 +1,497 @@
+//! The one HTTP client that all adapters use: addresses injected, secrets kept out of errors, answers limited,
+//! every status turned into a fault in one table.
+
+use crate::{Spec, auth::Auth, settings::Settings, sigv4::REJECTED};
+use leaver_domain::{
+    fault::{Fault, FaultKind},
+    time::Timestamp,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+/// Longest body that is read; a longer one is a fault.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Longest single call.
+const CALL_LIMIT: Duration = Duration::from_secs(12);
+/// Longest wait inside an invocation; a longer one is left to the state machine.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// Tries of one call inside an invocation.
+const TRIES: u32 = 3;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b':')
+    .remove(b'$');
+
+/// A path out of segments, each encoded, so that nothing in an id can reach another resource.
+fn path<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
+    let encoded = segments.into_iter().map(|segment| utf8_percent_encode(segment, SEGMENT).to_string());
+    encoded.collect::<Vec<_>>().join("/")
+}
+
+/// A body to send.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// JSON, or JSON under another media type.
+    Json(Value, &'static str),
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<(String, String)>),
+}
+
+/// One request, before it is authorised and sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub(crate) method: Method,
+    host: &'static str,
+    path: String,
+    query: Vec<(String, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Body,
+    absolute: Option<Url>,
+}
+
+macro_rules! call {
+    ($name:ident) => {
+        impl $name {
+            fn new<'a>(method: Method, segments: impl IntoIterator<Item = &'a str>) -> Self {
+                Self(Call {
+                    method,
+                    host: "",
+                    path: path(segments),
+                    query: Vec::new(),
+                    headers: Vec::new(),
+                    body: Body::Empty,
+                    absolute: None,
+                })
+            }
+
+            /// At another of the system's hosts, by its name in [`Spec::hosts`].
+            pub fn at(mut self, host: &'static str) -> Self {
+                self.0.host = host;
+                self
+            }
+
+            /// Adds a query parameter.
+            pub fn query(mut self, name: &str, value: impl ToString) -> Self {
+                self.0.query.push((name.to_owned(), value.to_string()));
+                self
+            }
+
+            /// Adds a header.
+            pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+                self.0.headers.push((name, value.to_string()));
+                self
+            }
+
+            /// With a JSON body.
+            pub fn json(self, body: Value) -> Self {
+                self.json_as("application/json", body)
+            }
+
+            /// With a JSON body under another media type, such as `application/scim+json`.
+            pub fn json_as(mut self, media_type: &'static str, body: Value) -> Self {
+                self.0.body = Body::Json(body, media_type);
+                self
+            }
+
+            /// With a form body.
+            pub fn form<K: Into<String>, V: Into<String>>(
+                mut self,
+                pairs: impl IntoIterator<Item = (K, V)>,
+            ) -> Self {
+                self.0.body = Body::Form(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect());
+                self
+            }
+        }
+    };
+}
+
+/// A request that changes nothing at the vendor.
+#[derive(Debug, Clone)]
+pub struct Query(Call);
+call!(Query);
+
+impl Query {
+    /// A GET.
+    pub fn get<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::GET, segments)
+    }
+
+    /// A POST that only reads: GraphQL queries, AWS query calls, searches with a body.
+    pub fn post<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::POST, segments)
+    }
+}
+
+/// A request that changes something at the vendor.
+#[derive(Debug, Clone)]
+pub struct Command(Call);
+call!(Command);
+
+impl Command {
+    /// A POST.
+    pub fn post<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::POST, segments)
+    }
+    /// A PUT.
+    pub fn put<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::PUT, segments)
+    }
+    /// A PATCH.
+    pub fn patch<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::PATCH, segments)
+    }
+    /// A DELETE.
+    pub fn delete<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Method::DELETE, segments)
+    }
+}
+
+/// A 2xx answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Vec<u8>,
+    what: String,
+}
+
+impl Answer {
+    /// The body as JSON of a known shape.
+    ///
+    /// # Errors
+    /// `UnexpectedShape`, with the place in the document, never with its text.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let kind = match error.classify() {
+                serde_json::error::Category::Data => "a field is missing or of another type",
+                _ => "not JSON",
+            };
+            let (line, column) = (error.line(), error.column());
+            Fault::shape(format!("{}: {kind} (line {line}, column {column})", self.what))
+        })
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    /// The address in `Link: <...>; rel="next"`, if there is one.
+    pub fn next_link(&self) -> Option<String> {
+        let links = self.headers.get_all("link");
+        let parts = links.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        parts.map(str::trim).find_map(|part| {
+            let (address, rest) = part.strip_prefix('<')?.split_once('>')?;
+            let is_next = rest.split(';').any(|p| matches!(p.trim(), "rel=\"next\"" | "rel=next"));
+            is_next.then(|| address.to_owned())
+        })
+    }
+}
+
+struct Core {
+    client: reqwest::Client,
+    hosts: BTreeMap<&'static str, Url>,
+    auth: Auth,
+    clock: Clock,
+    deadline: Instant,
+}
+
+/// Reads from one system. It has no way to send a [`Command`]: a dry run holds nothing else.
+#[derive(Clone)]
+pub struct Reader(Arc<Core>);
+
+/// Reads from and writes to one system.
+#[derive(Clone)]
+pub struct Writer(Reader);
+
+impl Deref for Writer {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+/// A client with the public web's roots (webpki) and ring; built once per process and shared.
+///
+/// # Errors
+/// `Internal` where the TLS configuration cannot be built.
+pub fn client() -> Result<reqwest::Client, Fault> {
+    let internal = |what: String| Fault::new(FaultKind::Internal, what);
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| internal(format!("no TLS protocol version: {error}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("leaver/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|error| internal(format!("the HTTP client could not be built: {}", error.without_url())))
+}
+
+impl Writer {
+    /// A connection to one system, good until the deadline.
+    ///
+    /// # Errors
+    /// `CredentialRejected` where an address in the settings is unusable.
+    pub fn open(
+        client: reqwest::Client,
+        spec: &Spec,
+        settings: &Settings,
+        auth: Auth,
+        clock: Clock,
+        budget: Duration,
+    ) -> Result<Self, Fault> {
+        let mut hosts = BTreeMap::new();
+        for (name, vendor) in spec.hosts {
+            hosts.insert(*name, settings.url(name, vendor)?);
+        }
+        let deadline = Instant::now() + budget;
+        Ok(Self(Reader(Arc::new(Core { client, hosts, auth, clock, deadline }))))
+    }
+
+    /// Only the reading half.
+    pub fn reader(&self) -> &Reader {
+        &self.0
+    }
+
+    /// Changes something. A call that was refused by a rate limit is tried again within the invocation; any other
+    /// failure goes to the loop, which reads afresh before anything is repeated.
+    ///
+    /// # Errors
+    /// As the status table says.
+    pub async fn tell(&self, command: Command) -> Result<Answer, Fault> {
+        self.0.send(command.0, |kind| kind == FaultKind::Throttled).await
+    }
+}
+
+impl Reader {
+    /// Reads. Rate limits and outages are tried again within the invocation.
+    ///
+    /// # Errors
+    /// As the status table says.
+    pub async fn ask(&self, query: Query) -> Result<Answer, Fault> {
+        self.send(query.0, |kind| matches!(kind, FaultKind::Throttled | FaultKind::Unavailable)).await
+    }
+
+    /// Reads what may be missing: `None` for 404.
+    ///
+    /// # Errors
+    /// As the status table says, but for `NotFound`.
+    pub async fn find(&self, query: Query) -> Result<Option<Answer>, Fault> {
+        match self.ask(query).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The query for the next page at an address that the vendor gave, which must lie at the same host.
+    ///
+    /// # Errors
+    /// `UnexpectedShape` for an address elsewhere: credentials must not follow it.
+    pub fn follow(&self, from: &Query, link: &str) -> Result<Query, Fault> {
+        let base = self.base(from.0.host)?;
+        let url = base.join(link).map_err(|_| Fault::shape("the next page's address is not one"))?;
+        if url.origin() != base.origin() || !url.path().starts_with(base.path()) {
+            return Err(Fault::shape("the next page's address leads to another host"));
+        }
+        let mut next = from.clone();
+        next.0.query.clear();
+        next.0.absolute = Some(url);
+        Ok(next)
+    }
+
+    /// What the clock says.
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    /// Waits within the invocation's time, for changes that the vendor makes in the background.
+    /// False where that time is not left.
+    pub async fn pause(&self, time: Duration) -> bool {
+        let fits = Instant::now() + time + Duration::from_secs(2) < self.0.deadline;
+        if fits {
+            sleep(time).await;
+        }
+        fits
+    }
+
+    fn base(&self, host: &str) -> Result<&Url, Fault> {
+        self.0
+            .hosts
+            .get(host)
+            .ok_or_else(|| Fault::new(FaultKind::Internal, format!("no host `{host}` in the spec")))
+    }
+
+    async fn send(&self, call: Call, again: impl Fn(FaultKind) -> bool) -> Result<Answer, Fault> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let fault = match self.once(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let wait = fault.retry_after.unwrap_or(Duration::from_millis(150 * 2_u64.pow(tried)));
+            if tried >= TRIES || !again(fault.kind) || wait > LONGEST_WAIT || !self.pause(wait).await {
+                return Err(fault);
+            }
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Answer, Fault> {
+        let base = self.base(call.host)?;
+        let mut url = match &call.absolute {
+            Some(url) => url.clone(),
+            None => base.join(&call.path).map_err(|_| Fault::shape("a path that is no address"))?,
+        };
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let what = format!("{} /{}", call.method, url.path().trim_start_matches(base.path()));
+        let request = self.build(call, url)?;
+        let left = self.0.deadline.saturating_duration_since(Instant::now()).min(CALL_LIMIT);
+        let sent = async {
+            let request = self.0.auth.authorize(&self.0.client, request, (self.0.clock)()).await?;
+            let response =
+                self.0.client.execute(request).await.map_err(|error| unreachable(&what, &error))?;
+            receive(response, what.clone()).await
+        };
+        let answer = match timeout(left, sent).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(Fault::new(FaultKind::Unavailable, format!("{what}: no answer in time"))),
+        };
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        Err(fault_of(&answer, (self.0.clock)()))
+    }
+
+    fn build(&self, call: &Call, url: Url) -> Result<reqwest::Request, Fault> {
+        let mut request = reqwest::Request::new(call.method.clone(), url);
+        let bad = |_| Fault::new(FaultKind::Internal, "a header has characters that HTTP does not allow");
+        request.headers_mut().insert("accept", HeaderValue::from_static("application/json"));
+        for (name, value) in &call.headers {
+            let name = HeaderName::from_static(name);
+            request.headers_mut().insert(name, HeaderValue::from_str(value).map_err(bad)?);
+        }
+        let (media_type, bytes) = match &call.body {
+            Body::Empty => return Ok(request),
+            Body::Json(value, media_type) => (*media_type, value.to_string().into_bytes()),
+            Body::Form(pairs) => {
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                ("application/x-www-form-urlencoded", form.extend_pairs(pairs).finish().into_bytes())
+            }
+        };
+        request.headers_mut().insert("content-type", HeaderValue::from_static(media_type));
+        *request.body_mut() = Some(bytes.into());
+        Ok(request)
+    }
+}
+
+/// A failure without an answer. Only the kind of failure is told: an address can hold a secret.
+pub(crate) fn unreachable(what: &str, error: &reqwest::Error) -> Fault {
+    let how = match error {
+        _ if error.is_timeout() => "no answer in time",
+        _ if error.is_connect() => "no connection",
+        _ => "the connection broke",
+    };
+    Fault::new(FaultKind::Unavailable, format!("{what}: {how}"))
+}
+
+/// Reads an answer up to the limit.
+pub(crate) async fn receive(mut response: reqwest::Response, what: String) -> Result<Answer, Fault> {
+    let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&what, &error))? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Fault::shape(format!("{what}: the answer is longer than {MAX_BODY} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body, what })
+}
+
+/// The status table. Vendors that say "slow down" or "no such thing" inside another status are recognised by the
+/// code in the body.
+pub(crate) fn fault_of(answer: &Answer, now: Timestamp) -> Fault {
+    let code = vendor_code(answer.text()).unwrap_or_default();
+    let limited = answer.headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
+    let kind = match (answer.status, code.as_str()) {
+        (429, _) | (_, "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded") => {
+            FaultKind::Throttled
+        }
+        (_, "Throttling" | "ThrottlingException" | "TooManyRequestsException") => FaultKind::Throttled,
+        (403, _) if limited || answer.headers.contains_key("retry-after") => FaultKind::Throttled,
+        (_, "NoSuchEntity") => FaultKind::NotFound,
+        (400 | 403, code) if REJECTED.contains(&code) => FaultKind::CredentialRejected,
+        (400, "AccessDeniedException") => FaultKind::PermissionMissing,
+        (401, _) => FaultKind::CredentialRejected,
+        (403, _) => FaultKind::PermissionMissing,
+        (404 | 410, _) => FaultKind::NotFound,
+        (400 | 409 | 412 | 422, _) => FaultKind::Conflict,
+        (408 | 425 | 500..=599, _) => FaultKind::Unavailable,
+        _ => FaultKind::UnexpectedShape,
+    };
+    let said = if code.is_empty() { String::new() } else { format!(" ({code})") };
+    let wait = matches!(kind, FaultKind::Throttled | FaultKind::Unavailable)
+        .then(|| wait_asked(&answer.headers, now));
+    Fault::new(kind, format!("{}: HTTP {}{said}", answer.what, answer.status)).after(wait.flatten())
+}
+
+/// The vendor's own error code, where the body has one in a usual place. Only short tokens pass: a message could
+/// quote what was sent.
+fn vendor_code(body: &str) -> Option<String> {
+    let token = |text: &str| {
+        let plain = text.len() <= 60 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        (plain && !text.is_empty()).then(|| text.to_owned())
+    };
+    if let Some((_, rest)) = body.split_once("<Code>") {
+        return token(rest.split('<').next()?);
+    }
+    let json: Value = serde_json::from_str(body).ok()?;
+    let places = ["/error/errors/0/reason", "/error/code", "/errorCode", "/code", "/error", "/__type"];
+    places
+        .iter()
+        .filter_map(|place| json.pointer(place)?.as_str())
+        .find_map(|text| token(text.rsplit('#').next().unwrap_or(text)))
+}
+
+/// How long the vendor asks to wait: `Retry-After` in seconds or as a date, or an epoch reset. At most an hour.
+fn wait_asked(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let limit = |wait: Duration| wait.min(Duration::from_secs(3600));
+    if let Some(value) = text("retry-after") {
+        if let Ok(seconds) = value.parse::<u64>() {
+            return Some(limit(Duration::from_secs(seconds)));
+        }
+        let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+        return Some(limit(Timestamp::from_jiff(at).since(now)));
+    }
+    let reset = text("x-rate-limit-reset").or_else(|| text("x-ratelimit-reset"))?.parse::<i64>().ok()?;
+    Some(limit(Timestamp::from_millis(reset.checked_mul(1000)?)?.since(now)))
+}

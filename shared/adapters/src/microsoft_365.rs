@@ -1,0 +1,473 @@
+//! Microsoft 365 and Entra ID through Microsoft Graph: users, sign-in methods, roles, groups, consents, licences.
+//!
+//! Order: disable, void the sessions, replace the password, sign-in methods, roles and eligibilities, consents, access
+//! to applications, devices, groups, and licences last, because a mailbox goes with its licence.
+//!
+//! Ended sessions: the user's record tells from when on sessions are valid, but neither when the account was disabled
+//! nor when somebody last signed in, at least not without delay. An instant alone therefore proves nothing about an
+//! account that somebody else disabled. So ending sessions is evidenced by a receipt, and that receipt is given only
+//! after a read has shown that the instant moved; the same holds for the password.
+
+mod log;
+mod read;
+
+use crate::{
+    Adapter, Residue, Spec,
+    auth::{Auth, Exchange},
+    http::{Command, Reader, Writer},
+    settings::Settings,
+};
+use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use leaver_domain::{
+    fault::{Fault, FaultKind},
+    inventory::{Account, AccountStatus, CredentialKind, Grant, GrantKind, Inventory, Sessions},
+    person::Person,
+    plan::{Action, ActionKind, Outcome},
+    risk::Activity,
+    time::Timestamp,
+};
+use read::{METHODS, Marks, users};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is known of Microsoft 365 without asking it.
+pub const SPEC: Spec = Spec {
+    id: "microsoft_365",
+    name: "Microsoft 365",
+    hosts: &[("", "https://graph.microsoft.com/v1.0/"), ("login", "https://login.microsoftonline.com/")],
+    settings: &[
+        ("tenant_id", "id or domain of the Entra tenant"),
+        ("client_id", "application (client) id of leaver's app registration"),
+        ("client_secret", "a client secret of that app registration"),
+    ],
+    scopes: &[
+        "User.ReadWrite.All",
+        "User.RevokeSessions.All",
+        "User-PasswordProfile.ReadWrite.All",
+        "UserAuthenticationMethod.ReadWrite.All",
+        "RoleManagement.ReadWrite.Directory",
+        "RoleEligibilitySchedule.ReadWrite.Directory",
+        "DelegatedPermissionGrant.ReadWrite.All",
+        "AppRoleAssignment.ReadWrite.All",
+        "Application.Read.All",
+        "Device.ReadWrite.All",
+        "GroupMember.ReadWrite.All",
+        "AuditLog.Read.All",
+        "directory role: Privileged Authentication Administrator",
+    ],
+    source: "Microsoft Graph v1.0, OpenAPI of 2025-01-27, checked against the metadata of 2026-08-20",
+};
+
+struct Microsoft365 {
+    /// Where references to directory objects point.
+    directory: String,
+}
+
+/// The adapter and its authentication.
+///
+/// # Errors
+/// `CredentialRejected` where a setting is missing or unusable.
+pub fn open(settings: &Settings) -> Result<(Box<dyn Adapter>, Auth), Fault> {
+    let tenant = settings.text("tenant_id")?;
+    let unusable = || Fault::new(FaultKind::CredentialRejected, "`tenant_id` is neither an id nor a domain");
+    if !tenant.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+        return Err(unusable());
+    }
+    let [graph, login] = SPEC.hosts else { return Err(unusable()) };
+    let url = settings.url(login.0, login.1)?.join(&format!("{tenant}/oauth2/v2.0/token"));
+    let exchange = Exchange::ClientCredentials {
+        client_id: settings.text("client_id")?,
+        client_secret: settings.secret("client_secret")?.clone(),
+        scope: "https://graph.microsoft.com/.default".to_owned(),
+    };
+    let directory = format!("{}directoryObjects/", settings.url(graph.0, graph.1)?);
+    Ok((Box::new(Microsoft365 { directory }), Auth::token(url.map_err(|_| unusable())?, exchange)))
+}
+
+/// A password that nobody ever gets to know.
+fn unknown_password() -> Result<String, Fault> {
+    let mut bytes = [0_u8; 32];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| Fault::new(FaultKind::Internal, "the system gives no random numbers"))?;
+    // The ending satisfies every rule about kinds of characters.
+    Ok(format!("{}-aA1", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// Reads a user back until an instant of its record has moved. The directory is replicated: the first read can be old.
+async fn moved(http: &Reader, id: &str, what: &str, has: impl Fn(&Marks) -> bool) -> Result<Outcome, Fault> {
+    for wait in [0, 300, 700] {
+        if wait > 0 && !http.pause(Duration::from_millis(wait)).await {
+            break;
+        }
+        let query =
+            users([id]).query("$select", "signInSessionsValidFromDateTime,lastPasswordChangeDateTime");
+        if has(&http.ask(query).await?.json()?) {
+            return Ok(Outcome::Done);
+        }
+    }
+    Err(Fault::new(FaultKind::NotVerified, format!("a read does not show yet that {what}")))
+}
+
+/// What makes a grant the same one after it was taken and given again: all of its id but the assignment's own.
+fn lasting(grant: &Grant) -> &str {
+    let kind = grant.id.split('|').next().unwrap_or_default();
+    let own = matches!(kind, "role" | "app").then(|| grant.id.rsplit_once('|')).flatten();
+    own.map_or(grant.id.as_str(), |(lasting, _)| lasting)
+}
+
+fn removal(grant: &Grant) -> Action {
+    let kind = match grant.kind {
+        GrantKind::Licence => ActionKind::RemoveLicence,
+        _ => ActionKind::RemoveGroup,
+    };
+    match grant.privileged || grant.kind == GrantKind::Resource {
+        true => Action::contain(kind, &grant.id, &grant.name),
+        false => Action::clean_up(kind, &grant.id, &grant.name),
+    }
+}
+
+fn eligibility(id: &str, role: &str, scope: &str, action: &str) -> Value {
+    json!({"action": action, "principalId": id, "roleDefinitionId": role, "directoryScopeId": scope,
+           "justification": "changed by leaver"})
+}
+
+impl Microsoft365 {
+    fn removal(id: &str, target: &[&str]) -> Option<Command> {
+        Some(match target {
+            ["group", group] => Command::delete(["groups", group, "members", id, "$ref"]),
+            ["role", _, _, held] => Command::delete(["roleManagement", "directory", "roleAssignments", held]),
+            ["eligible", role, scope, _] => {
+                Command::post(["roleManagement", "directory", "roleEligibilityScheduleRequests"])
+                    .json(eligibility(id, role, scope, "adminRemove"))
+            }
+            ["app", _, _, held] => Command::delete(["users", id, "appRoleAssignments", held]),
+            ["licence", sku] => Command::post(["users", id, "assignLicense"])
+                .json(json!({"addLicenses": [], "removeLicenses": [sku]})),
+            ["consent", consent] => Command::delete(["oauth2PermissionGrants", consent]),
+            ["method", path, method] if METHODS.iter().any(|(_, known, _)| known == path) => {
+                Command::delete(["users", id, "authentication", path, method])
+            }
+            ["device", device] => Command::patch(["devices", device]).json(json!({"accountEnabled": false})),
+            _ => return None,
+        })
+    }
+
+    fn addition(&self, id: &str, target: &[&str], now: Timestamp) -> Option<Command> {
+        Some(match target {
+            ["group", group] => Command::post(["groups", group, "members", "$ref"])
+                .json(json!({"@odata.id": format!("{}{id}", self.directory)})),
+            ["role", role, scope, _] => Command::post(["roleManagement", "directory", "roleAssignments"])
+                .json(json!({"principalId": id, "roleDefinitionId": role, "directoryScopeId": scope})),
+            ["eligible", role, scope, until] => {
+                let mut body = eligibility(id, role, scope, "adminAssign");
+                let expiration = match *until {
+                    "" => json!({"type": "noExpiration"}),
+                    until => json!({"type": "afterDateTime", "endDateTime": until}),
+                };
+                body["scheduleInfo"] = json!({"startDateTime": now, "expiration": expiration});
+                Command::post(["roleManagement", "directory", "roleEligibilityScheduleRequests"]).json(body)
+            }
+            ["app", resource, role, _] => Command::post(["users", id, "appRoleAssignments"])
+                .json(json!({"principalId": id, "resourceId": resource, "appRoleId": role})),
+            ["licence", sku, plans @ ..] => {
+                let off: Vec<&str> = plans.iter().flat_map(|plans| plans.split(',')).collect();
+                Command::post(["users", id, "assignLicense"]).json(
+                    json!({"addLicenses": [{"skuId": sku, "disabledPlans": off}], "removeLicenses": []}),
+                )
+            }
+            ["device", device] => Command::patch(["devices", device]).json(json!({"accountEnabled": true})),
+            _ => return None,
+        })
+    }
+}
+
+/// Changes a user's record, which Graph answers without a body.
+async fn patch(http: &Writer, id: &str, body: Value) -> Result<Outcome, Fault> {
+    http.tell(Command::patch(["users", id]).json(body)).await.map(|_| Outcome::Done)
+}
+
+#[async_trait]
+impl Adapter for Microsoft365 {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn discover(&self, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+        let Some((user, matched_by)) = read::user(http, who).await? else { return Ok(Inventory::absent()) };
+        let id = user.id.as_str();
+        let (last_login, groups, roles, eligible, app_roles, details, consents, methods, devices, owned) = tokio::try_join!(
+            read::last_login(http, id),
+            read::list(http, users([id, "memberOf"])),
+            read::roles(http, id),
+            read::eligible(http, id),
+            read::app_roles(http, id),
+            read::list(http, users([id, "licenseDetails"])),
+            read::consents(http, id),
+            read::list(http, users([id, "authentication", "methods"])),
+            read::list(http, users([id, "registeredDevices"])),
+            read::list(http, users([id, "ownedObjects"])),
+        )?;
+        let account = read::account_of(&user, matched_by, last_login);
+        let enabled = account.status == AccountStatus::Active;
+        let sessions = Sessions::ValidFrom(user.marks.sign_in_sessions_valid_from_date_time);
+        let mut found = Inventory::of(account, sessions);
+        found.grants = roles.into_iter().chain(eligible).chain(app_roles).collect();
+        found.grants.extend(groups.into_iter().filter_map(read::group));
+        found.grants.extend(read::licences(&user, &details));
+        found.credentials = methods.into_iter().map(|method| read::method(method, enabled)).collect();
+        found.credentials.extend(consents);
+        found.credentials.extend(devices.into_iter().map(read::device));
+        found.assets = owned.into_iter().map(|object| read::asset(object, http.now())).collect();
+        let privileged = found.grants.iter().any(|grant| grant.privileged);
+        if let Some(account) = &mut found.account {
+            account.privileged = privileged;
+        }
+        Ok(found)
+    }
+
+    async fn activity(&self, http: &Reader, who: &Account, since: Timestamp) -> Result<Activity, Fault> {
+        log::activity(http, who, since).await
+    }
+
+    fn revoke(&self, found: &Inventory) -> Vec<Action> {
+        let Some(account) = &found.account else { return Vec::new() };
+        let mut todo = Vec::new();
+        let (id, login) = (account.id.as_str(), account.login.as_str());
+        if account.status == AccountStatus::Active {
+            todo.push(Action::contain(ActionKind::DisableAccount, id, login));
+        }
+        let sessions = Action::contain(ActionKind::EndSessions, id, "refresh tokens and browser sessions");
+        todo.push(sessions.irreversible().by_receipt());
+        // A synced account's password lives in Active Directory, a guest's in its home organisation.
+        let elsewhere = ["synced", "user_type"].iter().any(|fact| account.facts.contains_key(*fact));
+        if !elsewhere {
+            let password = Action::contain(ActionKind::RevokeToken, "password", "password");
+            todo.push(password.irreversible().by_receipt());
+        }
+        for (_, path, _) in METHODS {
+            let mut of_kind: Vec<_> = found.credentials.iter().collect();
+            of_kind.retain(|credential| credential.id.starts_with(&format!("method|{path}|")));
+            // The first phone stays until the alternate one is gone.
+            of_kind.sort_by_key(|credential| credential.label.ends_with("(mobile)"));
+            let remove = |credential: &&_| method_removal(credential);
+            todo.extend(of_kind.iter().map(remove));
+        }
+        let removable = |kind| {
+            let of_kind = move |grant: &&Grant| grant.kind == kind && grant.fixed.is_none();
+            found.grants.iter().filter(of_kind).map(removal)
+        };
+        todo.extend(removable(GrantKind::Role));
+        for credential in found.credentials.iter().filter(|credential| credential.active) {
+            let action = |kind| Action::contain(kind, &credential.id, &credential.label);
+            match credential.kind {
+                CredentialKind::OauthToken => todo.push(action(ActionKind::RevokeToken).irreversible()),
+                CredentialKind::Device => todo.push(action(ActionKind::RemoveFactor)),
+                _ => {}
+            }
+        }
+        for kind in [GrantKind::Resource, GrantKind::Group, GrantKind::Licence] {
+            todo.extend(removable(kind));
+        }
+        todo
+    }
+
+    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
+        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
+        let mut todo = Vec::new();
+        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
+            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
+        }
+        let disabled = now.credentials.iter().filter(|credential| !credential.active);
+        for device in disabled.filter(|credential| credential.kind == CredentialKind::Device) {
+            if before.credentials.iter().any(|used| used.id == device.id && used.active) {
+                todo.push(Action::clean_up(ActionKind::EnableApiKey, &device.id, &device.label));
+            }
+        }
+        for grant in before.grants.iter().filter(|grant| grant.fixed.is_none()) {
+            if now.grants.iter().any(|held| lasting(held) == lasting(grant)) {
+                continue;
+            }
+            let plans =
+                grant.id.strip_prefix("licence|").and_then(|sku| was.facts.get(&format!("plans_off|{sku}")));
+            let target = plans.map_or_else(|| grant.id.clone(), |plans| format!("{}|{plans}", grant.id));
+            todo.push(Action::clean_up(ActionKind::AddGrant, target, &grant.name));
+        }
+        todo
+    }
+
+    async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
+        let Some(account) = &found.account else { return Ok(Outcome::Already) };
+        let id = account.id.as_str();
+        let target: Vec<&str> = action.target.split('|').collect();
+        let command = match action.kind {
+            ActionKind::DisableAccount | ActionKind::EnableAccount
+                if account.facts.contains_key("synced") =>
+            {
+                let detail = "the account is mastered in Active Directory: what is set there arrives with the next sync";
+                return Err(Fault::new(FaultKind::Conflict, detail));
+            }
+            ActionKind::DisableAccount => return patch(http, id, json!({"accountEnabled": false})).await,
+            ActionKind::EnableAccount => return patch(http, id, json!({"accountEnabled": true})).await,
+            ActionKind::EndSessions => {
+                let Sessions::ValidFrom(before) = found.sessions else { return Ok(Outcome::Already) };
+                http.tell(Command::post(["users", id, "revokeSignInSessions"])).await?;
+                let has = |marks: &Marks| marks.sign_in_sessions_valid_from_date_time > before;
+                return moved(http, id, "sessions were ended", has).await;
+            }
+            ActionKind::RevokeToken if action.target == "password" => {
+                let password = unknown_password()?;
+                let profile = json!({"forceChangePasswordNextSignIn": true, "password": password});
+                patch(http, id, json!({"passwordProfile": profile})).await?;
+                let before = account.facts.get("password_changed").and_then(|at| at.parse().ok());
+                let has = |marks: &Marks| marks.last_password_change_date_time > before;
+                return moved(http, id, "the password was replaced", has).await;
+            }
+            ActionKind::AddGrant | ActionKind::EnableApiKey => self.addition(id, &target, http.now()),
+            _ => Self::removal(id, &target),
+        };
+        let unknown = || Fault::new(FaultKind::Internal, "not an action of this adapter");
+        http.tell(command.ok_or_else(unknown)?).await.map(|_| Outcome::Done)
+    }
+
+    fn residues(&self, before: &Inventory) -> Vec<Residue> {
+        let Some(account) = &before.account else { return Vec::new() };
+        let mut all = vec![Residue {
+            what: "access tokens already issued are honoured until they end by services that do not evaluate access continuously".into(),
+            lasts: Some(Duration::from_secs(90 * 60)),
+        }];
+        if account.facts.contains_key("user_type") {
+            let what = "sessions of a guest are ended by its home organisation only";
+            all.push(Residue { what: what.into(), lasts: None });
+        }
+        for asset in before.assets.iter().filter(|asset| asset.live_automation) {
+            let what = format!(
+                "secrets of the {} {} go on working and may be known to its owner",
+                asset.kind, asset.name
+            );
+            all.push(Residue { what, lasts: None });
+        }
+        all
+    }
+
+    async fn probe(&self, http: &Reader) -> Result<(), Fault> {
+        http.ask(users([]).query("$top", 1).query("$select", "id")).await.map(|_| ())
+    }
+}
+
+fn method_removal(credential: &leaver_domain::inventory::Credential) -> Action {
+    Action::contain(ActionKind::RemoveFactor, &credential.id, &credential.label).irreversible()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn found(status: AccountStatus, facts: &[(&str, &str)]) -> Inventory {
+        let account = Account {
+            id: "u1".into(),
+            login: "john@example.com".into(),
+            status,
+            matched_by: "user principal name".into(),
+            privileged: false,
+            last_login: None,
+            facts: facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
+        };
+        Inventory::of(account, Sessions::ValidFrom(None))
+    }
+
+    fn adapter() -> Microsoft365 {
+        Microsoft365 { directory: "https://graph.microsoft.com/v1.0/directoryObjects/".into() }
+    }
+
+    fn object(value: Value) -> read::Object {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_disabled_account_still_has_its_sessions_ended_by_receipt() {
+        let todo = adapter().revoke(&found(AccountStatus::Suspended, &[]));
+        let kinds: Vec<_> = todo.iter().map(|action| (action.kind, action.evidence)).collect();
+        let receipt = leaver_domain::plan::Evidence::Receipt;
+        assert_eq!(kinds, [(ActionKind::EndSessions, receipt), (ActionKind::RevokeToken, receipt)]);
+    }
+
+    #[test]
+    fn the_password_of_a_synced_account_is_left_to_active_directory() {
+        let todo = adapter().revoke(&found(AccountStatus::Active, &[("synced", "Active Directory")]));
+        let kinds: Vec<_> = todo.iter().map(|action| action.kind).collect();
+        // It stays on the list until the directory's change has arrived: never verified while it can log in.
+        assert_eq!(kinds, [ActionKind::DisableAccount, ActionKind::EndSessions]);
+    }
+
+    #[test]
+    fn memberships_that_graph_cannot_change_say_why() {
+        let group = |more: Value| {
+            let mut group = json!({"@odata.type": "#microsoft.graph.group", "id": "g", "displayName": "G"});
+            group.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            read::group(object(group)).unwrap().fixed
+        };
+        assert_eq!(group(json!({"groupTypes": [], "mailEnabled": false})), None);
+        assert_eq!(group(json!({"groupTypes": ["Unified"], "mailEnabled": true})), None);
+        assert_eq!(group(json!({"groupTypes": ["DynamicMembership"]})).unwrap(), "membership follows a rule");
+        assert_eq!(group(json!({"mailEnabled": true})).unwrap(), "a mail group, managed in Exchange");
+        assert_eq!(group(json!({"onPremisesSyncEnabled": true})).unwrap(), "managed in Active Directory");
+        assert!(
+            read::group(object(json!({"@odata.type": "#microsoft.graph.directoryRole", "id": "r"})))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn sign_in_methods_are_removed_with_the_first_phone_last() {
+        let method = |kind: &str, id: &str, phone: Option<&str>| {
+            let kind = format!("#microsoft.graph.{kind}AuthenticationMethod");
+            read::method(object(json!({"@odata.type": kind, "id": id, "phoneType": phone})), true)
+        };
+        let mut one = found(AccountStatus::Active, &[]);
+        one.credentials = vec![
+            method("password", "p", None),
+            method("phone", "1", Some("mobile")),
+            method("phone", "2", Some("alternateMobile")),
+            method("qrCodePin", "q", None),
+            method("fido2", "f", None),
+        ];
+        let todo = adapter().revoke(&one);
+        let factors = todo.iter().filter(|action| action.kind == ActionKind::RemoveFactor);
+        let targets: Vec<_> = factors.map(|action| action.target.as_str()).collect();
+        assert_eq!(targets, ["method|fido2Methods|f", "method|phoneMethods|2", "method|phoneMethods|1"]);
+    }
+
+    #[test]
+    fn an_application_with_a_living_secret_is_live_automation() {
+        let now = "2026-02-03T00:00:00Z".parse().unwrap();
+        let app = |end: &str| {
+            let secrets = json!([{"endDateTime": end}]);
+            let app = json!({"@odata.type": "#microsoft.graph.application", "id": "a", "passwordCredentials": secrets});
+            read::asset(object(app), now).live_automation
+        };
+        assert!(app("2026-03-01T00:00:00Z"));
+        assert!(!app("2026-02-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn plans_that_were_off_stay_off_when_a_licence_comes_back() {
+        let mut before = found(AccountStatus::Active, &[("plans_off|sku", "p1,p2")]);
+        let grant = |id: &str| Grant {
+            id: id.into(),
+            kind: GrantKind::Licence,
+            name: "SPE_E5".into(),
+            privileged: false,
+            fixed: None,
+            sole_holder: false,
+        };
+        before.grants.push(grant("licence|sku"));
+        before.grants.push(grant("app|res|role|old"));
+        let mut now = found(AccountStatus::Active, &[]);
+        now.grants.push(grant("app|res|role|new"));
+        let targets: Vec<_> = adapter().restore(&before, &now).into_iter().map(|a| a.target).collect();
+        assert_eq!(targets, ["licence|sku|p1,p2"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! Following a list to its end, in the ways vendors split lists into pages.
+
+use crate::http::{Answer, Query, Reader};
+use leaver_domain::{fault::Fault, inventory::MAX_ENTRIES};
+
+/// Most pages of one list. A longer list is a fault, never a silent cut: what was not read was not revoked.
+pub const MAX_PAGES: usize = 200;
+
+/// Follows `Link: <...>; rel="next"` headers (RFC 8288): Okta, GitHub.
+///
+/// # Errors
+/// What the calls or `each` say; `UnexpectedShape` for a list beyond the limits or a link to another host.
+pub async fn by_link<T>(
+    http: &Reader,
+    first: Query,
+    mut each: impl FnMut(&Answer) -> Result<Vec<T>, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut all = Vec::new();
+    let mut next = Some(first);
+    for _ in 0..MAX_PAGES {
+        let Some(query) = next else { return Ok(all) };
+        let answer = http.ask(query.clone()).await?;
+        all.extend(each(&answer)?);
+        check(all.len())?;
+        next = answer.next_link().map(|link| http.follow(&query, &link)).transpose()?;
+    }
+    too_long()
+}
+
+/// Follows a token that each page gives for the next: Google, Slack, AWS and, with whole addresses, Microsoft Graph.
+/// `ask` makes the query for a token; `each` takes a page and says the next token.
+///
+/// # Errors
+/// What the calls or `each` say; `UnexpectedShape` for a list beyond the limits.
+pub async fn by_token<T>(
+    http: &Reader,
+    mut ask: impl FnMut(Option<&str>) -> Result<Query, Fault>,
+    mut each: impl FnMut(&Answer) -> Result<(Vec<T>, Option<String>), Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut all = Vec::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MAX_PAGES {
+        let answer = http.ask(ask(token.as_deref())?).await?;
+        let (items, next) = each(&answer)?;
+        all.extend(items);
+        check(all.len())?;
+        match next.filter(|next| !next.is_empty()) {
+            None => return Ok(all),
+            same if same == token => return Err(Fault::shape("a page names itself as the next one")),
+            next => token = next,
+        }
+    }
+    too_long()
+}
+
+fn check(entries: usize) -> Result<(), Fault> {
+    if entries > MAX_ENTRIES {
+        return too_long();
+    }
+    Ok(())
+}
+
+fn too_long<T>() -> Result<T, Fault> {
+    Err(Fault::shape(format!("a list is longer than {MAX_PAGES} pages or {MAX_ENTRIES} entries")))
+}

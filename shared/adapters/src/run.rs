@@ -1,0 +1,222 @@
+//! The loop that drives every adapter: read, judge, plan, apply, read back.
+//!
+//! Architecture invariant: "verified" means that [`Adapter::revoke`] of a fresh reading asks for nothing more.
+//! An adapter has no way to say so by itself.
+
+use crate::{
+    Adapter,
+    http::{Reader, Writer},
+};
+use leaver_domain::{
+    fault::{Fault, FaultKind},
+    inventory::{Inventory, MAX_ENTRIES},
+    person::Person,
+    plan::{Action, ActionKey, Evidence, Outcome, Plan, Scope},
+    risk::{self, Activity, RiskSettings, RiskSummary},
+    time::Timestamp,
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// Rounds of apply and read back within one invocation.
+const ROUNDS: u32 = 4;
+
+/// What is asked of one system for one person.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// Whose access it is.
+    pub person: &'a Person,
+    /// How much of it goes.
+    pub scope: &'a Scope,
+    /// When the entitlement ended.
+    pub ended: Timestamp,
+    /// How risk is judged.
+    pub risk: &'a RiskSettings,
+}
+
+/// What a reading found and would do. Made without a single write.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// All that was found.
+    pub found: Inventory,
+    /// What the rules say of it.
+    pub risk: RiskSummary,
+    /// What would be done.
+    pub plan: Plan,
+}
+
+/// One action and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What was done.
+    pub action: Action,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When the vendor answered.
+    pub at: Timestamp,
+}
+
+/// What one run did, and what a fresh read says afterwards.
+#[derive(Debug)]
+pub struct Report {
+    /// The actions done, in order.
+    pub done: Vec<Done>,
+    /// The fresh reading; `None` where even that failed.
+    pub after: Option<Inventory>,
+    /// Why it is not finished; `None` where a fresh read asks for nothing more.
+    pub fault: Option<Fault>,
+}
+
+/// Reads everything and says what would be done. Writes nothing.
+///
+/// # Errors
+/// What the reads say.
+pub async fn survey(adapter: &dyn Adapter, http: &Reader, job: &Job<'_>) -> Result<Survey, Fault> {
+    let found = discover(adapter, http, job.person).await?;
+    let since = http.now().minus(job.risk.window());
+    let activity = match &found.account {
+        Some(account) => adapter.activity(http, account, since).await?,
+        None => Activity { since, events: Vec::new(), incomplete: None },
+    };
+    let risk = risk::assess(&found, &activity, job.ended, job.risk);
+    let plan = Plan::within(job.scope, adapter.revoke(&found));
+    Ok(Survey { found, risk, plan })
+}
+
+/// What a fresh reading still asks for, when some actions are evidenced by the vendor's answers already.
+///
+/// # Errors
+/// What the reads say.
+pub async fn remaining(
+    adapter: &dyn Adapter,
+    http: &Reader,
+    job: &Job<'_>,
+    receipts: &BTreeSet<ActionKey>,
+) -> Result<(Inventory, Plan), Fault> {
+    let now = discover(adapter, http, job.person).await?;
+    let plan = Plan::within(job.scope, adapter.revoke(&now)).without(receipts);
+    Ok((now, plan))
+}
+
+/// Applies a plan and reads back until nothing more is asked for, or what is left cannot be done now.
+/// Actions that a fresh reading asks for beyond `plan` are not done: they were not judged.
+pub async fn revoke(
+    adapter: &dyn Adapter,
+    http: &Writer,
+    job: &Job<'_>,
+    survey: Survey,
+    receipts: &BTreeSet<ActionKey>,
+) -> Report {
+    let allowed = survey.plan.clone();
+    let mut report = Report { done: Vec::new(), after: None, fault: None };
+    let mut receipts = receipts.clone();
+    let mut todo = survey.plan.without(&receipts);
+    let mut found = survey.found;
+    for round in 0..ROUNDS {
+        report.fault = apply_all(adapter, http, &found, &todo, &mut report.done).await;
+        receipts.extend(receipts_of(&report.done));
+        match remaining(adapter, http, job, &receipts).await {
+            Ok((now, left)) => {
+                report.after = Some(now.clone());
+                (found, todo) = (now, left);
+            }
+            Err(fault) => {
+                report.fault = Some(fault);
+                return report;
+            }
+        }
+        if todo.is_empty() {
+            report.fault = None;
+            return report;
+        }
+        if !todo.is_within(&allowed) {
+            let new = todo.0.iter().find(|action| !Plan(vec![(*action).clone()]).is_within(&allowed));
+            let label = new.map(|action| action.label.clone()).unwrap_or_default();
+            let detail = format!("access appeared that was not there when the risk was judged: {label}");
+            report.fault = Some(Fault::new(FaultKind::NotVerified, detail));
+            return report;
+        }
+        let give_up = report.fault.as_ref().is_some_and(|fault| !fault.kind.is_retryable());
+        if give_up || !http.pause(Duration::from_millis(250 * 2_u64.pow(round))).await {
+            break;
+        }
+    }
+    report.fault.get_or_insert_with(|| not_verified(&todo));
+    report
+}
+
+/// Brings back what can be restored of `before`, and reads back.
+pub async fn restore(adapter: &dyn Adapter, http: &Writer, who: &Person, before: &Inventory) -> Report {
+    let mut report = Report { done: Vec::new(), after: None, fault: None };
+    let mut receipts = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let now = match discover(adapter, http, who).await {
+            Ok(now) => now,
+            Err(fault) => return Report { fault: Some(fault), ..report },
+        };
+        let todo = Plan(adapter.restore(before, &now)).without(&receipts);
+        report.after = Some(now.clone());
+        if todo.is_empty() {
+            report.fault = None;
+            return report;
+        }
+        report.fault = apply_all(adapter, http, &now, &todo, &mut report.done).await;
+        receipts.extend(receipts_of(&report.done));
+        let give_up = report.fault.as_ref().is_some_and(|fault| !fault.kind.is_retryable());
+        if give_up || !http.pause(Duration::from_millis(250)).await {
+            break;
+        }
+        report.fault.get_or_insert_with(|| not_verified(&todo));
+    }
+    report
+}
+
+/// The fault of a fresh read that still finds access.
+pub fn not_verified(left: &Plan) -> Fault {
+    let labels: Vec<&str> = left.0.iter().take(5).map(|action| action.label.as_str()).collect();
+    let detail = format!("a fresh read still finds {} to revoke: {}", left.0.len(), labels.join(", "));
+    Fault::new(FaultKind::NotVerified, detail)
+}
+
+/// The actions that the vendor's answers evidence.
+pub fn receipts_of(done: &[Done]) -> impl Iterator<Item = ActionKey> + '_ {
+    done.iter().filter(|done| done.action.evidence == Evidence::Receipt).map(|done| done.action.key())
+}
+
+async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+    let found = adapter.discover(http, who).await?;
+    if found.len() > MAX_ENTRIES {
+        return Err(Fault::shape(format!("more than {MAX_ENTRIES} entries hang on this account")));
+    }
+    Ok(found)
+}
+
+/// Does every action in order. One that fails does not stop the others, unless nothing can work any more: what can
+/// be contained is contained. The first failure is kept.
+async fn apply_all(
+    adapter: &dyn Adapter,
+    http: &Writer,
+    found: &Inventory,
+    todo: &Plan,
+    done: &mut Vec<Done>,
+) -> Option<Fault> {
+    let mut first: Option<Fault> = None;
+    for action in &todo.0 {
+        match adapter.apply(http, found, action).await {
+            Ok(outcome) => done.push(Done { action: action.clone(), outcome, at: http.now() }),
+            // Somebody else was faster: the fresh read that follows decides.
+            Err(fault) if fault.kind == FaultKind::NotFound => {}
+            Err(fault) => {
+                let hopeless = matches!(
+                    fault.kind,
+                    FaultKind::CredentialRejected | FaultKind::Unavailable | FaultKind::Throttled
+                );
+                tracing::warn!(system = adapter.spec().id, action = ?action.kind, fault = %fault, "action failed");
+                first.get_or_insert(fault);
+                if hopeless {
+                    break;
+                }
+            }
+        }
+    }
+    first
+}

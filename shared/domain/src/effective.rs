@@ -1,0 +1,114 @@
+//! The three dates of a leaving, kept apart: last working day, termination date, and the instant at which access ends.
+
+use crate::time::Timestamp;
+use jiff::{civil, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+/// The dates as the HRIS gave them, each in the person's own calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dates {
+    /// The last day on which the person works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_working_day: Option<civil::Date>,
+    /// The day on which the employment ends; it may lie weeks after the last working day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination_date: Option<civil::Date>,
+    /// IANA name of the zone in which these days begin and end; UTC where missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// Why an effective instant cannot be worked out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadDates {
+    /// Not in the time zone database.
+    #[error("time_zone `{0}` is not an IANA time zone such as Europe/Berlin")]
+    TimeZone(String),
+    /// A day outside the calendar that can be computed.
+    #[error("the day {0} cannot be computed in this time zone")]
+    Day(civil::Date),
+}
+
+impl Dates {
+    /// The instant at which access ends.
+    ///
+    /// Access follows work, not employment: it ends with the last working day (the termination date where no other day
+    /// is given), at the first instant of the next day in the person's time zone. A day that is today or past, seen
+    /// from the instant `told`, ends access at once: whoever reports a leaver on the day wants it to happen now.
+    ///
+    /// # Errors
+    /// For an unknown time zone, or a day beyond the calendar.
+    pub fn effective(&self, told: Timestamp) -> Result<Timestamp, BadDates> {
+        let zone = match &self.time_zone {
+            None => TimeZone::UTC,
+            Some(name) => TimeZone::get(name).map_err(|_| BadDates::TimeZone(name.clone()))?,
+        };
+        let Some(day) = self.last_working_day.or(self.termination_date) else { return Ok(told) };
+        let today = told.to_jiff().to_zoned(zone.clone()).date();
+        if day <= today {
+            return Ok(told);
+        }
+        let next = day.tomorrow().map_err(|_| BadDates::Day(day))?;
+        let start = next.to_zoned(zone).map_err(|_| BadDates::Day(day))?;
+        Ok(Timestamp::from_jiff(start.timestamp()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effective(day: &str, zone: &str, told: &str) -> String {
+        let dates = Dates {
+            last_working_day: Some(day.parse().unwrap()),
+            termination_date: None,
+            time_zone: Some(zone.into()),
+        };
+        dates.effective(told.parse().unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_day_that_is_over_or_today_ends_access_at_once() {
+        let told = "2026-02-03T14:30:00.000Z";
+        assert_eq!(effective("2026-02-03", "Europe/Berlin", told), told);
+        assert_eq!(effective("2026-01-31", "Europe/Berlin", told), told);
+    }
+
+    #[test]
+    fn a_later_day_ends_access_when_it_is_over_where_the_person_is() {
+        let told = "2026-02-03T14:30:00Z";
+        assert_eq!(effective("2026-02-04", "Europe/Berlin", told), "2026-02-04T23:00:00.000Z");
+        assert_eq!(effective("2026-02-04", "Pacific/Auckland", told), told.replace('Z', ".000Z"));
+        assert_eq!(effective("2026-02-04", "Pacific/Honolulu", told), "2026-02-05T10:00:00.000Z");
+    }
+
+    #[test]
+    fn daylight_saving_moves_the_instant() {
+        assert_eq!(
+            effective("2026-03-28", "Europe/Berlin", "2026-03-01T00:00:00Z"),
+            "2026-03-28T23:00:00.000Z"
+        );
+        assert_eq!(
+            effective("2026-03-29", "Europe/Berlin", "2026-03-01T00:00:00Z"),
+            "2026-03-29T22:00:00.000Z"
+        );
+        // Midnight does not exist on this day in Beirut: the day starts at one.
+        assert_eq!(
+            effective("2026-03-28", "Asia/Beirut", "2026-03-01T00:00:00Z"),
+            "2026-03-28T22:00:00.000Z"
+        );
+    }
+
+    #[test]
+    fn the_last_working_day_comes_before_the_end_of_employment() {
+        let dates = Dates {
+            last_working_day: Some("2026-02-10".parse().unwrap()),
+            termination_date: Some("2026-03-31".parse().unwrap()),
+            time_zone: None,
+        };
+        let told = "2026-02-03T14:30:00Z".parse().unwrap();
+        assert_eq!(dates.effective(told).unwrap().to_string(), "2026-02-11T00:00:00.000Z");
+        let lost = Dates { time_zone: Some("Mars/Olympus".into()), ..dates };
+        assert!(matches!(lost.effective(told), Err(BadDates::TimeZone(_))));
+    }
+}

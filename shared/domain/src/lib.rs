@@ -1,0 +1,27 @@
+//! What leaver decides, as pure functions over plain values.
+//!
+//! Architecture invariant: nothing here knows a runtime, AWS, HTTP, a clock or a source of randomness.
+//! Time, ids and salts are arguments; what must be asked of the outside stands as a trait in [`ports`].
+
+pub mod case;
+pub mod digest;
+pub mod effective;
+pub mod export;
+pub mod fault;
+pub mod id;
+pub mod intake;
+pub mod inventory;
+pub mod ledger;
+pub mod person;
+pub mod plan;
+pub mod policy;
+pub mod population;
+pub mod ports;
+pub mod problem;
+pub mod risk;
+pub mod sealing;
+pub mod secret;
+pub mod signals;
+pub mod text;
+pub mod time;
+pub mod trigger;

@@ -1,0 +1,98 @@
+//! A human being as the HRIS knows them.
+
+use crate::{
+    id::{CaseId, EmployeeId, SystemId, Username},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How somebody is employed; routing depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmploymentType {
+    /// On the payroll.
+    Employee,
+    /// For a limited time, paid through another company.
+    Contractor,
+    /// Not a human: an account that a service uses.
+    Service,
+}
+
+/// Where a person stands between being hired and having left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonStatus {
+    /// Entitled to the access that their role gives.
+    Active,
+    /// A termination is recorded or under way.
+    Leaving,
+    /// Every system is verified.
+    Left,
+}
+
+/// A reason why nothing of this person may be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalHold {
+    /// Why, in the words of whoever placed it.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A human being, from the HRIS. What they are in one system is an [`crate::inventory::Account`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Login name in the company's directory.
+    pub username: Username,
+    /// The HRIS's number.
+    pub employee_id: EmployeeId,
+    /// Work e-mail, in lower case.
+    pub email: String,
+    /// Full name.
+    pub name: String,
+    /// How they are employed.
+    pub employment: EmploymentType,
+    /// What they do, a key of policy's role profiles.
+    pub role: String,
+    /// Where in the company.
+    pub department: String,
+    /// To whom they report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<Username>,
+    /// Office or country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// IANA name of the time zone in which their working days end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Where they stand.
+    pub status: PersonStatus,
+    /// The case that last changed the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    /// Set while a legal hold lasts. It never delays taking access away; it forbids deleting anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<LegalHold>,
+    /// An account that no automation may touch without a human, such as the emergency administrator.
+    #[serde(default)]
+    pub protected: bool,
+    /// Login names that differ from what the e-mail or username would give, by system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub logins: BTreeMap<SystemId, String>,
+    /// Raised by one with every write.
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl Person {
+    /// The login that the company recorded for this system, where it differs from the usual one.
+    pub fn login(&self, system: &str) -> Option<&str> {
+        self.logins.iter().find(|(id, _)| id.as_str() == system).map(|(_, login)| login.as_str())
+    }
+
+    /// The login in a system where people log in with their e-mail address unless something else is recorded.
+    pub fn login_or_email(&self, system: &str) -> &str {
+        self.login(system).unwrap_or(&self.email)
+    }
+}

@@ -1,0 +1,315 @@
+//! What leaver asks of the outside, as few traits as it takes. The platform implements them on AWS and in memory.
+
+use crate::{
+    case::{CaseRecord, Finding, SystemRecord},
+    digest::Digest,
+    export::Export,
+    id::{CaseId, EventId, SystemId, Username},
+    inventory::Inventory,
+    ledger::{Draft, Head},
+    person::Person,
+    population::Population,
+    time::Timestamp,
+};
+use async_trait::async_trait;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, future::Future, path::Path, pin::Pin, time::Duration};
+
+/// Waits for a while; the pure code's only way to do so.
+pub type Wait<'a> = &'a (dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> + Send + Sync);
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else wrote first: read again and decide again.
+    #[error("the record was changed by somebody else")]
+    Conflict,
+    /// No answer, or none that tells what happened.
+    #[error("the store did not answer: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read; never retried into another shape.
+    #[error("a stored record cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// The mark that an event was taken: the same id with the same digest is the same event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventMark {
+    /// Where it came from.
+    pub source: String,
+    /// The source's number.
+    pub event_id: EventId,
+    /// Its type, as the source names it.
+    pub kind: String,
+    /// SHA-256 of what was received.
+    pub body: Digest,
+    /// The case that it opened, if any.
+    pub case_id: Option<CaseId>,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// Everything that one trigger writes, in one transaction.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The mark.
+    pub mark: EventMark,
+    /// The person with their new status, and the version that it replaces.
+    pub person: Option<Person>,
+    /// The case and one queued action per system.
+    pub case: Option<(CaseRecord, Vec<SystemRecord>)>,
+}
+
+/// What recording a trigger came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// Written.
+    New,
+    /// The event was taken before; this is its mark.
+    Known(EventMark),
+}
+
+/// Cases, a page at a time, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CasePage {
+    /// The cases.
+    pub cases: Vec<CaseRecord>,
+    /// From where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// People, cases, their systems, findings and event marks.
+#[async_trait]
+pub trait CaseStore: Send + Sync {
+    /// Writes everything of a trigger, or nothing. A repeat is told by the mark that is there already.
+    async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError>;
+    /// The mark of an event.
+    async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError>;
+    /// A person.
+    async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError>;
+    /// Writes a person whose `version` was raised by one; 1 creates.
+    async fn put_person(&self, person: &Person) -> Result<(), StoreError>;
+    /// A case.
+    async fn case(&self, id: &CaseId) -> Result<Option<CaseRecord>, StoreError>;
+    /// Writes a case whose `version` was raised by one.
+    async fn put_case(&self, case: &CaseRecord) -> Result<(), StoreError>;
+    /// All systems of a case, in the order of their ids.
+    async fn systems(&self, case: &CaseId) -> Result<Vec<SystemRecord>, StoreError>;
+    /// One system of a case.
+    async fn system(&self, case: &CaseId, system: &SystemId) -> Result<Option<SystemRecord>, StoreError>;
+    /// Writes a system whose `version` was raised by one.
+    async fn put_system(&self, record: &SystemRecord) -> Result<(), StoreError>;
+    /// Keeps the whole before-state; the first one stays, whoever comes later.
+    async fn keep_before(
+        &self,
+        case: &CaseId,
+        system: &SystemId,
+        before: &Inventory,
+    ) -> Result<(), StoreError>;
+    /// The whole before-state.
+    async fn before(&self, case: &CaseId, system: &SystemId) -> Result<Option<Inventory>, StoreError>;
+    /// Cases, newest first, from a page's `next` on.
+    async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError>;
+    /// Recorded cases whose time has come, at most this many.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Cases that no published checkpoint covers yet though their time has long come, at most this many.
+    async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Opens a finding; the same id again changes nothing.
+    async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError>;
+}
+
+/// What the evidence needs beside the cases: the days that were counted, and the exports that were asked for.
+#[async_trait]
+pub trait EvidenceStore: Send + Sync {
+    /// The events that were taken on a day of UTC.
+    async fn events_of(&self, day: Date) -> Result<Vec<EventMark>, StoreError>;
+    /// The cases that were recorded on a day of UTC.
+    async fn cases_of(&self, day: Date) -> Result<BTreeSet<CaseId>, StoreError>;
+    /// How many findings of these kinds were opened on a day of UTC.
+    async fn findings_of(&self, day: Date, kinds: &[&str]) -> Result<usize, StoreError>;
+    /// A day that was counted.
+    async fn population(&self, day: Date) -> Result<Option<Population>, StoreError>;
+    /// Keeps a counted day; the first count stays, whoever comes later.
+    async fn keep_population(&self, record: &Population) -> Result<(), StoreError>;
+    /// An export.
+    async fn export(&self, id: &str) -> Result<Option<Export>, StoreError>;
+    /// Writes an export whose `version` was raised by one; 1 creates.
+    async fn put_export(&self, record: &Export) -> Result<(), StoreError>;
+}
+
+/// What starting an execution came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs now.
+    New,
+    /// It had been started before.
+    Already,
+}
+
+/// The workflow engine.
+#[async_trait]
+pub trait Workflow: Send + Sync {
+    /// Starts the execution named after a case; a repeat changes nothing.
+    async fn start(&self, case: &CaseId) -> Result<Started, StoreError>;
+    /// Runs the check of every adapter and waits for its result: the execution's output.
+    async fn check(&self, name: &str) -> Result<serde_json::Value, StoreError>;
+}
+
+/// One row as it is stored: canonical bytes and the evidence that they bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Place.
+    pub seq: u64,
+    /// The canonical bytes.
+    pub leaf: Vec<u8>,
+    /// The evidence, verbatim.
+    pub evidence: String,
+}
+
+/// A row that is there already under an identity that was to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// The identity.
+    pub event_id: String,
+    /// [`Draft::content`] of what is there.
+    pub content: Digest,
+}
+
+/// Where an event stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The event.
+    pub event_id: String,
+    /// Its place.
+    pub seq: u64,
+    /// Its hash: the leaf of the tree.
+    pub hash: Digest,
+}
+
+/// What appending a batch came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// All rows stand in the log.
+    Done,
+    /// The head had moved on: read it again and build anew.
+    HeadMoved,
+    /// These identities are in the log already; nothing was written.
+    Present(Vec<Present>),
+}
+
+/// A batch to append: the head it builds on, the head behind it, and the rows.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The version of the head that this batch builds on.
+    pub on: u64,
+    /// The last row that it builds on: a table that was restored counts versions a second time.
+    pub after: Digest,
+    /// The head behind it.
+    pub head: Head,
+    /// The rows with the drafts that they were made of.
+    pub rows: Vec<(Draft, Row)>,
+}
+
+/// The append-only log.
+#[async_trait]
+pub trait LedgerStore: Send + Sync {
+    /// Where the log ends.
+    async fn head(&self) -> Result<Head, StoreError>;
+    /// Which of these identities are in the log.
+    async fn present(&self, drafts: &[Draft]) -> Result<Vec<Present>, StoreError>;
+    /// Appends a batch, wholly or not at all.
+    async fn append(&self, batch: &Batch) -> Result<Appended, StoreError>;
+    /// Rows from a place on, at most this many.
+    async fn rows(&self, from: u64, limit: usize) -> Result<Vec<Row>, StoreError>;
+    /// Where these events stand in the log; those that do not stand there yet are left out.
+    async fn locate(&self, drafts: &[Draft]) -> Result<Vec<Located>, StoreError>;
+    /// The places of every row that stands under a case.
+    async fn places_of(&self, case: &str) -> Result<Vec<u64>, StoreError>;
+    /// The newest published checkpoint: a signed note.
+    async fn checkpoint(&self) -> Result<Option<String>, StoreError>;
+    /// Keeps a published checkpoint, unless one over as many rows is kept already.
+    async fn keep_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError>;
+}
+
+/// When an object may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unless {
+    /// Only where there is none of this name.
+    Exists,
+    /// Only where the one that is there still has this entity tag.
+    ChangedFrom(String),
+}
+
+/// What writing an object came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is written.
+    Done,
+    /// The condition did not hold; what was there stays.
+    Refused,
+}
+
+/// An object as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// Its entity tag, for a later [`Unless::ChangedFrom`].
+    pub tag: String,
+}
+
+/// Files that are kept, and that nobody can change until their time has run out.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// An object, whole; `None` where there is none of this name.
+    async fn get(&self, key: &str) -> Result<Option<Object>, StoreError>;
+    /// Writes an object that stays as it is until `retain_until`, where that is given. `Refused` may mean one's own
+    /// earlier try, whose answer was lost: read what is there.
+    async fn put(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        unless: Unless,
+        retain_until: Option<Timestamp>,
+    ) -> Result<Placed, StoreError>;
+    /// The names that begin with `prefix` and come behind `after`, in the order of their bytes; at most 1,000.
+    async fn behind(&self, prefix: &str, after: &str) -> Result<Vec<String>, StoreError>;
+}
+
+/// Large files that are kept for whoever asked for them.
+#[async_trait]
+pub trait Archives: Send + Sync {
+    /// Writes a file as an object, in bounded memory; what was there is replaced.
+    async fn upload(&self, key: &str, file: &Path) -> Result<(), StoreError>;
+    /// An address from which whoever has it can fetch the object for a while: at most seven days, and never longer than
+    /// the credentials live that it was signed with.
+    fn download_url(&self, key: &str, lifetime: Duration) -> Result<String, StoreError>;
+}
+
+/// Signs with an Ed25519 key that never leaves its keeper.
+#[async_trait]
+pub trait Signer: Send + Sync {
+    /// The public key.
+    async fn public_key(&self) -> Result<[u8; 32], StoreError>;
+    /// The signature over these bytes (PureEdDSA, RFC 8032).
+    async fn sign(&self, message: &[u8]) -> Result<[u8; 64], StoreError>;
+}
+
+/// What a witness answered to a checkpoint (C2SP tlog-witness).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Witnessed {
+    /// It cosigned: its signature lines, not verified yet.
+    Cosigned(String),
+    /// It saw the log at this size last, and wants the proof from there.
+    At(u64),
+    /// It does not cosign, and asking again does not change that: the status that it gave.
+    Refused(u16),
+}
+
+/// The way to witnesses: who sees that the log only ever grows.
+#[async_trait]
+pub trait Witnesses: Send + Sync {
+    /// Posts an `add-checkpoint` request to the witness at this address.
+    async fn add_checkpoint(&self, url: &str, request: &str) -> Result<Witnessed, StoreError>;
+}

@@ -1,0 +1,174 @@
+//! The fold of the rows into one summary per case: everything that the tables need, and no row.
+//!
+//! Rules that hold for all summaries:
+//! - A case is of the period when its opening row (no system, ordinal 0, `revocation_triggered` or `plan_previewed`)
+//!   was recorded in it. Rows of other cases are in the pack and count towards nothing.
+//! - Rows may come in any order of cases, also in front of the opening row.
+//! - Facts that are missing or of another shape leave their cells empty.
+
+mod case;
+mod system;
+
+pub use case::{Approval, Case, Decided, Note, Opened, Sla, seconds};
+pub use system::{Residual, State, System};
+
+use crate::context::{Context, Period};
+use leaver_domain::{
+    digest::Digest,
+    ledger::{Entry, EventKind},
+    time::Timestamp,
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Longest text out of a row's facts that a summary keeps, in characters.
+const LONGEST: usize = 300;
+
+/// A text that many summaries share.
+pub type Name = Arc<str>;
+
+/// Keeps one copy of each text.
+#[derive(Debug, Default)]
+pub struct Names(HashSet<Name>);
+
+impl Names {
+    /// The shared copy.
+    pub fn of(&mut self, text: &str) -> Name {
+        match self.0.get(text) {
+            Some(name) => name.clone(),
+            None => {
+                let name: Name = text.into();
+                self.0.insert(name.clone());
+                name
+            }
+        }
+    }
+}
+
+/// A text out of the facts, cut to what a summary keeps.
+pub(crate) fn text(facts: &Value, pointer: &str) -> Option<String> {
+    let text = facts.pointer(pointer)?.as_str()?;
+    Some(text.chars().take(LONGEST).collect())
+}
+
+/// An instant out of the facts.
+pub(crate) fn time(facts: &Value, pointer: &str) -> Option<Timestamp> {
+    facts.pointer(pointer)?.as_str()?.parse().ok()
+}
+
+/// One day's count, as the log holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The row that holds it.
+    pub row: u64,
+    /// The day, `YYYY-MM-DD`, in UTC.
+    pub day: String,
+    /// Events of the HR system that must open a case.
+    pub hr_events: Option<u64>,
+    /// Cases that they opened.
+    pub hr_cases: Option<u64>,
+    /// All cases recorded that day.
+    pub cases: Option<u64>,
+    /// Digest over their ids.
+    pub cases_digest: Option<Digest>,
+}
+
+/// The rows so far.
+#[derive(Debug)]
+pub struct Fold {
+    period: Period,
+    cases: HashMap<String, Case>,
+    names: Names,
+    counts: Vec<Count>,
+    rows: u64,
+    began: Option<Timestamp>,
+}
+
+impl Fold {
+    /// Of a period, before its first row.
+    pub fn new(context: &Context) -> Self {
+        Self {
+            period: context.period,
+            cases: HashMap::new(),
+            names: Names::default(),
+            counts: Vec::new(),
+            rows: 0,
+            began: None,
+        }
+    }
+
+    /// Takes the next row: its entry, and its evidence as a value.
+    pub fn row(&mut self, entry: &Entry, evidence: &Value) {
+        self.rows += 1;
+        self.began.get_or_insert(entry.recorded_at);
+        match entry.kind {
+            EventKind::PopulationCounted => self.count(entry, evidence),
+            EventKind::EvidenceExported => {}
+            _ => {
+                let case = match self.cases.get_mut(&entry.case_id) {
+                    Some(case) => case,
+                    None => {
+                        self.cases.entry(entry.case_id.clone()).or_insert_with(|| Case::new(&entry.case_id))
+                    }
+                };
+                case.row(entry, evidence, &mut self.names);
+            }
+        }
+    }
+
+    fn count(&mut self, entry: &Entry, evidence: &Value) {
+        let number = |pointer| evidence.pointer(pointer).and_then(Value::as_u64);
+        let day = text(evidence, "/facts/day")
+            .or_else(|| entry.case_id.strip_prefix("population-").map(str::to_owned));
+        self.counts.push(Count {
+            row: entry.seq,
+            day: day.unwrap_or_default(),
+            hr_events: number("/facts/hr_events"),
+            hr_cases: number("/facts/hr_cases"),
+            cases: number("/facts/cases"),
+            cases_digest: text(evidence, "/facts/cases_digest").and_then(|digest| digest.parse().ok()),
+        });
+    }
+
+    /// How many rows there were.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// When the first row was recorded.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.began
+    }
+
+    /// The cases of the period, in the order of their opening rows.
+    pub fn cases(&self) -> Vec<(&Case, &Opened)> {
+        let of_period = |case| {
+            let opened: &Opened = Case::opened(case)?;
+            self.period.holds(opened.recorded_at).then_some((case, opened))
+        };
+        let mut cases: Vec<_> = self.cases.values().filter_map(of_period).collect();
+        cases.sort_unstable_by_key(|(_, opened)| opened.row);
+        cases
+    }
+
+    /// The days' counts, in the order of their rows.
+    pub fn counts(&self) -> &[Count] {
+        &self.counts
+    }
+
+    /// For each day (`YYYY-MM-DD`, UTC), the ids of the cases whose opening rows were recorded on it, sorted.
+    pub fn cases_by_day(&self) -> BTreeMap<String, Vec<&str>> {
+        let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for case in self.cases.values() {
+            if let Some(opened) = case.opened() {
+                let day = opened.recorded_at.to_string().chars().take(10).collect();
+                days.entry(day).or_default().push(&case.id);
+            }
+        }
+        days.values_mut().for_each(|ids| ids.sort_unstable());
+        days
+    }
+}

@@ -1,0 +1,92 @@
+//! Which rows of a log belong in a pack.
+
+use crate::context::Period;
+use leaver_domain::{
+    ledger::{Entry, EventKind},
+    population,
+    time::Timestamp,
+};
+use std::{collections::HashSet, ops::Range};
+
+/// Finds the first and the last row of a pack. It is fed the log's rows in order; those before the period may be left
+/// out, those behind it must not, up to the checkpoint: a case that was opened in the period may end long after it, and
+/// the period's last day is counted once it is over.
+#[derive(Debug)]
+pub struct Extent {
+    period: Period,
+    first: Option<u64>,
+    end: u64,
+    cases: HashSet<String>,
+}
+
+impl Extent {
+    /// Of a period, before its first row.
+    pub fn new(period: Period) -> Self {
+        Self { period, first: None, end: 0, cases: HashSet::new() }
+    }
+
+    /// Looks at the next row.
+    pub fn row(&mut self, entry: &Entry) {
+        if entry.recorded_at < self.period.from {
+            return;
+        }
+        let first = *self.first.get_or_insert(entry.seq);
+        let in_period = entry.recorded_at < self.period.to;
+        if in_period && opens_a_case(entry) {
+            self.cases.insert(entry.case_id.clone());
+        }
+        if in_period || self.cases.contains(&entry.case_id) || self.counts(entry) {
+            self.end = entry.seq.saturating_add(1);
+        }
+        self.end = self.end.max(first);
+    }
+
+    /// Whether a row counts a day of the period.
+    fn counts(&self, entry: &Entry) -> bool {
+        counted_day(entry).is_some_and(|day| self.period.holds(day))
+    }
+
+    /// The rows of the pack, of a log with so many rows.
+    pub fn rows(&self, size: u64) -> Range<u64> {
+        let first = self.first.unwrap_or(size);
+        first..self.end.max(first)
+    }
+}
+
+/// The beginning of the day that a row counts; `None` where it counts none.
+pub fn counted_day(entry: &Entry) -> Option<Timestamp> {
+    let day = population::day_of(&entry.case_id).filter(|_| entry.kind == EventKind::PopulationCounted)?;
+    population::begin_of(day)
+}
+
+/// Whether a row is the first of its case.
+pub fn opens_a_case(entry: &Entry) -> bool {
+    let kind = matches!(entry.kind, EventKind::RevocationTriggered | EventKind::PlanPreviewed);
+    kind && entry.ordinal == 0 && entry.system.is_none()
+}
+
+#[cfg(all(test, feature = "sample"))]
+mod tests {
+    use super::*;
+    use crate::sample_log::SampleLog;
+
+    fn rows(from: &str, to: &str) -> Range<u64> {
+        let log = SampleLog::month();
+        log.extent(from, to)
+    }
+
+    #[test]
+    fn a_case_of_the_period_is_in_it_to_its_end_and_nothing_behind() {
+        // The last row is of a case of March.
+        assert_eq!(rows("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"), 0..126);
+        assert_eq!(rows("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z").end, 127);
+    }
+
+    #[test]
+    fn a_period_without_rows_has_an_empty_extent_at_its_place() {
+        assert_eq!(rows("2020-01-01T00:00:00Z", "2020-02-01T00:00:00Z"), 0..0);
+        assert_eq!(rows("2030-01-01T00:00:00Z", "2030-02-01T00:00:00Z"), 127..127);
+        let between = rows("2026-02-05T01:00:00Z", "2026-02-06T00:00:00Z");
+        assert!(between.is_empty() && between.start == 80, "{between:?}");
+    }
+}

@@ -1,0 +1,362 @@
+//! The case store on DynamoDB. Every write is conditional; every read that decides something is consistent.
+
+use crate::{
+    connect::Aws,
+    item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text},
+    meter::Meter,
+};
+use async_trait::async_trait;
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity::Total, TransactWriteItem},
+};
+use futures_util::future::try_join_all;
+use leaver_domain::{
+    case::{CaseRecord, Finding, SystemRecord},
+    id::{CaseId, EventId, SystemId, Username},
+    inventory::Inventory,
+    person::Person,
+    ports::{CasePage, CaseStore, EventMark, Opening, Recorded, StoreError},
+    time::Timestamp,
+};
+use serde::de::DeserializeOwned;
+
+/// Longest part of a before-state in one item, in bytes: an item can hold 400 KB.
+const PART: usize = 300_000;
+/// Most parts of a before-state.
+const MAX_PARTS: usize = 16;
+
+/// The case table.
+#[derive(Debug, Clone)]
+pub struct DynamoCases {
+    client: Client,
+    table: String,
+    meter: Meter,
+}
+
+/// What a failed call means: a lost race, or no answer.
+pub(crate) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
+    match error.code() {
+        Some("ConditionalCheckFailedException") => StoreError::Conflict,
+        Some("TransactionConflictException") => StoreError::Conflict,
+        Some(code) => StoreError::Unavailable(format!("{code}: {}", error.message().unwrap_or_default())),
+        None => StoreError::Unavailable("no answer from DynamoDB".to_owned()),
+    }
+}
+
+fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
+    result.map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// What must hold for a record with this version to be written: that the one before is there, or that none is.
+fn condition(version: u64) -> (&'static str, Option<AttributeValue>) {
+    match version {
+        0 | 1 => ("attribute_not_exists(pk)", None),
+        later => ("version = :before", Some(item::number(later - 1))),
+    }
+}
+
+impl DynamoCases {
+    /// The table of this name.
+    pub fn new(aws: &Aws, table: &str) -> Self {
+        Self { client: aws.dynamodb(), table: table.to_owned(), meter: aws.meter() }
+    }
+
+    /// Opens the connection with a read that the role may do, so that the first real call finds it open.
+    /// Whatever comes of it, the caller goes on.
+    pub async fn warm(&self) {
+        let nobody = item::Key { pk: "WARM".into(), sk: "WARM".into() };
+        let _ = self.get(&nobody).await;
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .return_consumed_capacity(Total);
+        let answer = get.set_key(Some(key.attributes())).send().await.map_err(|error| trouble(&error))?;
+        self.meter.read(&answer.consumed_capacity);
+        Ok(answer.item)
+    }
+
+    pub(crate) async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        self.get(key).await?.as_ref().map(decode).transpose()
+    }
+
+    pub(crate) async fn put(&self, item: Item, version: u64) -> Result<(), StoreError> {
+        let (condition, before) = condition(version);
+        let put = self.client.put_item().table_name(&self.table).condition_expression(condition);
+        let put = put.return_consumed_capacity(Total);
+        let put = match before {
+            Some(before) => put.expression_attribute_values(":before", before),
+            None => put,
+        };
+        let answer = put.set_item(Some(item)).send().await.map_err(|error| trouble(&error))?;
+        self.meter.write(&answer.consumed_capacity);
+        Ok(())
+    }
+
+    /// A write that may find the same item there already, which is then left as it is.
+    pub(crate) async fn put_once(&self, item: Item) -> Result<(), StoreError> {
+        match self.put(item, 1).await {
+            Err(StoreError::Conflict) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn put_in_transaction(&self, item: Item, version: u64) -> Result<TransactWriteItem, StoreError> {
+        let (condition, before) = condition(version);
+        let put = Put::builder().table_name(&self.table).condition_expression(condition).set_item(Some(item));
+        let put = match before {
+            Some(before) => put.expression_attribute_values(":before", before),
+            None => put,
+        };
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+    }
+
+    fn opening(&self, opening: &Opening) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut writes = vec![self.put_in_transaction(item::of_mark(&opening.mark)?, 1)?];
+        if let Some(person) = &opening.person {
+            writes.push(self.put_in_transaction(item::of_person(person)?, person.version)?);
+        }
+        if let Some((case, systems)) = &opening.case {
+            writes.push(self.put_in_transaction(item::of_case(case)?, 1)?);
+            for system in systems {
+                writes.push(self.put_in_transaction(item::of_system(system)?, 1)?);
+            }
+        }
+        Ok(writes)
+    }
+
+    /// All items under a partition key whose sort key begins with a prefix.
+    async fn under(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .return_consumed_capacity(Total);
+        let mut pages = query.into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| trouble(&error))?;
+            self.meter.read(&page.consumed_capacity);
+            all.extend(page.items.unwrap_or_default());
+        }
+        Ok(all)
+    }
+
+    /// Sort keys and primary keys of one partition of the `list` index, newest first.
+    async fn listed(&self, pk: String, from: Option<&str>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let query = self.client.query().table_name(&self.table).index_name("list").scan_index_forward(false);
+        let query = query.limit(limit).expression_attribute_values(":pk", text(pk));
+        let query = match from {
+            None => query.key_condition_expression("list_pk = :pk"),
+            Some(from) => query
+                .key_condition_expression("list_pk = :pk AND list_sk < :from")
+                .expression_attribute_values(":from", text(from)),
+        };
+        let answer = query.return_consumed_capacity(Total).send().await.map_err(|error| trouble(&error))?;
+        self.meter.read(&answer.consumed_capacity);
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    /// The cases of one group of the `due` index whose instant has come, the earliest first.
+    async fn waiting(
+        &self,
+        group: fn(u32) -> String,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let query = |shard| async move {
+            let query = self.client.query().table_name(&self.table).index_name("due");
+            let query = query
+                .key_condition_expression("due_pk = :pk AND due_sk <= :now")
+                .expression_attribute_values(":pk", text(group(shard)))
+                .expression_attribute_values(":now", text(now.to_string()))
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            let query = query.return_consumed_capacity(Total);
+            let answer = query.send().await.map_err(|error| trouble(&error))?;
+            self.meter.read(&answer.consumed_capacity);
+            Ok::<_, StoreError>(answer.items.unwrap_or_default())
+        };
+        let mut items: Vec<Item> =
+            try_join_all((0..SHARDS).map(query)).await?.into_iter().flatten().collect();
+        items.sort_by_key(|item| attribute(item, "due_sk"));
+        let id = |item: &Item| attribute(item, "pk").strip_prefix("CASE#").and_then(|id| id.parse().ok());
+        Ok(items.iter().filter_map(id).take(limit).collect())
+    }
+
+    /// Keys of one partition of the `list` index whose sort key begins with a prefix, all of them.
+    pub(crate) async fn all_listed(&self, pk: String, prefix: &str) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name("list");
+        let query = query.expression_attribute_values(":pk", text(pk));
+        let query = match prefix {
+            "" => query.key_condition_expression("list_pk = :pk"),
+            prefix => query
+                .key_condition_expression("list_pk = :pk AND begins_with(list_sk, :prefix)")
+                .expression_attribute_values(":prefix", text(prefix)),
+        };
+        let mut pages = query.return_consumed_capacity(Total).into_paginator().send();
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| trouble(&error))?;
+            self.meter.read(&page.consumed_capacity);
+            all.extend(page.items.unwrap_or_default());
+        }
+        Ok(all)
+    }
+
+    pub(crate) async fn batch(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut all = Vec::new();
+        let mut wanted = (!keys.is_empty()).then_some(keys);
+        // DynamoDB may answer a part and name the rest; a handful of rounds is plenty for one page.
+        for _ in 0..8 {
+            let Some(keys) = wanted.take() else { return Ok(all) };
+            let asked = built(KeysAndAttributes::builder().set_keys(Some(keys)).build())?;
+            let get = self.client.batch_get_item().request_items(&self.table, asked);
+            let answer = get.return_consumed_capacity(Total).send().await;
+            let mut answer = answer.map_err(|error| trouble(&error))?;
+            self.meter.read(answer.consumed_capacity());
+            all.extend(answer.responses.as_mut().and_then(|all| all.remove(&self.table)).unwrap_or_default());
+            let left = answer.unprocessed_keys.as_mut().and_then(|left| left.remove(&self.table));
+            wanted = left.map(|left| left.keys).filter(|keys| !keys.is_empty());
+        }
+        Err(StoreError::Unavailable("a page of cases did not come whole".to_owned()))
+    }
+}
+
+pub(crate) fn attribute(item: &Item, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}
+
+#[async_trait]
+impl CaseStore for DynamoCases {
+    async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError> {
+        let writes = self.opening(opening)?;
+        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
+        let error = match transaction.return_consumed_capacity(Total).send().await {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity());
+                return Ok(Recorded::New);
+            }
+            Err(error) => error,
+        };
+        let cancelled = matches!(
+            error.as_service_error(),
+            Some(TransactWriteItemsError::TransactionCanceledException(_))
+        );
+        // Cancelled, or an answer that got lost on its way: the mark tells which of both happened.
+        if let Some(known) = self.mark(&opening.mark.source, &opening.mark.event_id).await? {
+            return Ok(Recorded::Known(known));
+        }
+        Err(if cancelled { StoreError::Conflict } else { trouble(&error) })
+    }
+
+    async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
+        self.read(&Key::event(source, event)).await
+    }
+
+    async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
+        self.read(&Key::person(username)).await
+    }
+
+    async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
+        self.put(item::of_person(person)?, person.version).await
+    }
+
+    async fn case(&self, id: &CaseId) -> Result<Option<CaseRecord>, StoreError> {
+        self.read(&Key::case(id)).await
+    }
+
+    async fn put_case(&self, case: &CaseRecord) -> Result<(), StoreError> {
+        self.put(item::of_case(case)?, case.version).await
+    }
+
+    async fn systems(&self, case: &CaseId) -> Result<Vec<SystemRecord>, StoreError> {
+        self.under(&Key::case(case).pk, "SYS#").await?.iter().map(decode).collect()
+    }
+
+    async fn system(&self, case: &CaseId, system: &SystemId) -> Result<Option<SystemRecord>, StoreError> {
+        self.read(&Key::system(case, system)).await
+    }
+
+    async fn put_system(&self, record: &SystemRecord) -> Result<(), StoreError> {
+        self.put(item::of_system(record)?, record.version).await
+    }
+
+    async fn keep_before(
+        &self,
+        case: &CaseId,
+        system: &SystemId,
+        before: &Inventory,
+    ) -> Result<(), StoreError> {
+        let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
+        let doc = serde_json::to_vec(before).map_err(corrupt)?;
+        let parts: Vec<&[u8]> = doc.chunks(PART).collect();
+        if parts.len() > MAX_PARTS {
+            return Err(StoreError::Corrupt(format!("a before-state of {} bytes is too long", doc.len())));
+        }
+        // The last part first: part 0 is what a reader asks for, and it names how many there are.
+        for (number, part) in parts.iter().enumerate().rev() {
+            let mut item = Key::before(case, system, number).attributes();
+            item.insert("part".into(), AttributeValue::B((*part).into()));
+            item.insert("parts".into(), item::number(parts.len() as u64));
+            self.put_once(item).await?;
+        }
+        Ok(())
+    }
+
+    async fn before(&self, case: &CaseId, system: &SystemId) -> Result<Option<Inventory>, StoreError> {
+        let prefix = format!("BEFORE#{system}#");
+        let items = self.under(&Key::case(case).pk, &prefix).await?;
+        let Some(first) = items.first() else { return Ok(None) };
+        let parts =
+            first.get("parts").and_then(|parts| parts.as_n().ok()).and_then(|parts| parts.parse().ok());
+        if parts != Some(items.len()) {
+            return Ok(None);
+        }
+        let mut doc = Vec::new();
+        for item in &items {
+            doc.extend(
+                item.get("part").and_then(|part| part.as_b().ok()).map_or(&[][..], |part| part.as_ref()),
+            );
+        }
+        serde_json::from_slice(&doc).map(Some).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError> {
+        let limit = limit.clamp(1, 100);
+        let shards = (0..SHARDS).map(|shard| self.listed(cases_shard(shard), from, limit));
+        let mut keys: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
+        keys.sort_by_key(|item| std::cmp::Reverse(attribute(item, "list_sk")));
+        let next = (keys.len() > limit).then(|| attribute(&keys[limit - 1], "list_sk"));
+        keys.truncate(limit);
+        let only_keys =
+            |item: &Item| Key { pk: attribute(item, "pk"), sk: attribute(item, "sk") }.attributes();
+        let items = self.batch(keys.iter().map(only_keys).collect()).await?;
+        let mut cases: Vec<CaseRecord> = items.iter().map(decode).collect::<Result<_, _>>()?;
+        cases.sort_by(|a, b| (b.created_at, &b.case_id).cmp(&(a.created_at, &a.case_id)));
+        Ok(CasePage { cases, next })
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting(start_shard, now, limit).await
+    }
+
+    async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting(seal_shard, now, limit).await
+    }
+
+    async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
+        self.put_once(item::of_finding(id, finding)?).await
+    }
+}

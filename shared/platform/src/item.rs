@@ -1,0 +1,215 @@
+//! Records as items of the case table: keys, a version for conditional writes, the indexes' keys, and the record as JSON.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{civil::Date, tz::TimeZone};
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus, Finding, SystemRecord},
+    export::Export,
+    id::{CaseId, EventId, SystemId, Username},
+    ledger::{Draft, events_of_case, events_of_export, events_of_population, events_of_system},
+    person::Person,
+    population::Population,
+    ports::{EventMark, StoreError},
+    time::Timestamp,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::HashMap, time::Duration};
+
+/// An item as the SDK takes it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Over how many partitions the indexes spread, so that a batch of thousands does not meet in one.
+pub(crate) const SHARDS: u32 = 16;
+
+/// For how long the webhook may take to start the execution itself before the sweep does it.
+const START_GRACE: Duration = Duration::from_secs(20);
+
+/// For how long the stream and the execution may take to bring a case's rows under a checkpoint.
+const SEAL_GRACE: Duration = Duration::from_secs(600);
+
+/// Primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: &str) -> Self {
+        Self { pk, sk: sk.to_owned() }
+    }
+    pub(crate) fn person(username: &Username) -> Self {
+        Self::new(format!("PERSON#{username}"), "PERSON")
+    }
+    pub(crate) fn event(source: &str, event: &EventId) -> Self {
+        Self::new(format!("EVENT#{source}#{event}"), "EVENT")
+    }
+    pub(crate) fn case(case: &CaseId) -> Self {
+        Self::new(format!("CASE#{case}"), "CASE")
+    }
+    pub(crate) fn system(case: &CaseId, system: &SystemId) -> Self {
+        Self::new(format!("CASE#{case}"), &format!("SYS#{system}"))
+    }
+    pub(crate) fn before(case: &CaseId, system: &SystemId, part: usize) -> Self {
+        Self::new(format!("CASE#{case}"), &format!("BEFORE#{system}#{part:04}"))
+    }
+    pub(crate) fn finding(id: &str) -> Self {
+        Self::new(format!("FINDING#{id}"), "FINDING")
+    }
+    pub(crate) fn population(day: Date) -> Self {
+        Self::new(format!("POPULATION#{day}"), "POPULATION")
+    }
+    pub(crate) fn export(id: &str) -> Self {
+        Self::new(format!("EXPORT#{id}"), "EXPORT")
+    }
+    pub(crate) fn attributes(&self) -> Item {
+        [("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))].into()
+    }
+}
+
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(crate) fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn encode(record: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_json::to_string(record).map(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// The record of an item.
+pub(crate) fn decode<T: DeserializeOwned>(item: &Item) -> Result<T, StoreError> {
+    let missing = || StoreError::Corrupt("an item has no `doc`".to_owned());
+    let doc = item.get("doc").and_then(|doc| doc.as_s().ok()).ok_or_else(missing)?;
+    serde_json::from_str(doc).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn item(key: &Key, version: u64, record: &impl Serialize) -> Result<Item, StoreError> {
+    let mut item = key.attributes();
+    item.insert("version".into(), number(version));
+    item.insert("doc".into(), encode(record)?);
+    Ok(item)
+}
+
+fn shard(id: &str) -> u32 {
+    id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % SHARDS
+}
+
+pub(crate) fn cases_shard(shard: u32) -> String {
+    format!("CASES#{shard:02}")
+}
+
+pub(crate) fn seal_shard(shard: u32) -> String {
+    format!("SEAL#{shard:02}")
+}
+
+pub(crate) fn start_shard(shard: u32) -> String {
+    format!("START#{shard:02}")
+}
+
+pub(crate) fn of_person(person: &Person) -> Result<Item, StoreError> {
+    item(&Key::person(&person.username), person.version, person)
+}
+
+/// An event's mark, listed under the day on which it was taken.
+pub(crate) fn of_mark(mark: &EventMark) -> Result<Item, StoreError> {
+    let mut item = item(&Key::event(&mark.source, &mark.event_id), 1, mark)?;
+    let day = day_of(mark.received_at);
+    item.insert("list_pk".into(), text(events_shard(day, shard(mark.event_id.as_str()))));
+    item.insert("list_sk".into(), text(format!("{}#{}", mark.source, mark.event_id)));
+    Ok(item)
+}
+
+pub(crate) fn of_population(record: &Population) -> Result<Item, StoreError> {
+    item(&Key::population(record.day), record.version, record)
+}
+
+pub(crate) fn of_export(record: &Export) -> Result<Item, StoreError> {
+    item(&Key::export(&record.export_id), record.version, record)
+}
+
+/// The day of an instant, in UTC.
+pub(crate) fn day_of(at: Timestamp) -> Date {
+    at.to_jiff().to_zoned(TimeZone::UTC).date()
+}
+
+pub(crate) fn events_shard(day: Date, shard: u32) -> String {
+    format!("EVENTS#{day}#{shard:02}")
+}
+
+/// A case. In the `due` index it stands at the instant from which the sweep starts it, and from then on, until a
+/// checkpoint covers it, at the instant from which the sweep looks after its rows.
+pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
+    let mut item = item(&Key::case(&case.case_id), case.version, case)?;
+    let shard = shard(case.case_id.as_str());
+    item.insert("list_pk".into(), text(cases_shard(shard)));
+    item.insert("list_sk".into(), text(format!("{}#{}", case.created_at, case.case_id)));
+    if case.status == CaseStatus::Recorded {
+        let due = case.effective_at.max(case.created_at.plus(START_GRACE));
+        item.insert("due_pk".into(), text(start_shard(shard)));
+        item.insert("due_sk".into(), text(due.to_string()));
+    } else if case.checkpoint_size.is_none() && !case.dry_run {
+        item.insert("due_pk".into(), text(seal_shard(shard)));
+        item.insert("due_sk".into(), text(seal_due(case).to_string()));
+    }
+    Ok(item)
+}
+
+/// From when on the sweep looks after a case's rows: longer than the stream and an execution usually take. It stays the same
+/// for the case's whole life, so that the index is written once and not with every change.
+pub(crate) fn seal_due(case: &CaseRecord) -> Timestamp {
+    case.effective_at.max(case.created_at).plus(SEAL_GRACE)
+}
+
+pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
+    item(&Key::system(&record.case_id, &record.system), record.version, record)
+}
+
+pub(crate) fn of_finding(id: &str, finding: &Finding) -> Result<Item, StoreError> {
+    let mut item = item(&Key::finding(id), 1, finding)?;
+    item.insert("list_pk".into(), text("FINDINGS"));
+    item.insert("list_sk".into(), text(format!("{}#{id}", finding.at)));
+    Ok(item)
+}
+
+/// What a change of the case table means for the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// Lines that were added to a record's log.
+    Lines(Vec<Draft>),
+    /// A record that keeps no log.
+    Nothing,
+    /// A record that should be readable and is not.
+    Unreadable(String),
+}
+
+/// Reads a change of an item, given its sort key and the `doc` attributes before and after.
+pub fn changed(sort_key: &str, old: Option<&str>, new: Option<&str>) -> Changed {
+    let result = match sort_key {
+        "CASE" => lines::<CaseRecord>(old, new, |case| case.log.len(), events_of_case),
+        "POPULATION" => lines::<Population>(old, new, |day| day.log.len(), events_of_population),
+        "EXPORT" => lines::<Export>(old, new, |export| export.log.len(), events_of_export),
+        key if key.starts_with("SYS#") => {
+            lines::<SystemRecord>(old, new, |system| system.log.len(), events_of_system)
+        }
+        _ => return Changed::Nothing,
+    };
+    result.unwrap_or_else(|error| Changed::Unreadable(error.to_string()))
+}
+
+fn lines<T: DeserializeOwned>(
+    old: Option<&str>,
+    new: Option<&str>,
+    length: impl Fn(&T) -> usize,
+    events: impl Fn(&T, usize) -> Vec<Draft>,
+) -> Result<Changed, serde_json::Error> {
+    let Some(new) = new else { return Ok(Changed::Nothing) };
+    let known = match old {
+        Some(old) => length(&serde_json::from_str(old)?),
+        None => 0,
+    };
+    let drafts = events(&serde_json::from_str(new)?, known);
+    Ok(if drafts.is_empty() { Changed::Nothing } else { Changed::Lines(drafts) })
+}

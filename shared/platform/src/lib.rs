@@ -1,0 +1,26 @@
+//! AWS behind the domain's ports, and twins of it in memory.
+//!
+//! Architecture invariant: no other crate names an AWS SDK, and nothing here knows an outside system.
+
+mod cases;
+mod connect;
+mod evidence;
+mod item;
+mod ledger;
+pub mod memory;
+pub mod memory_log;
+mod meter;
+mod objects;
+mod secrets;
+mod signing;
+mod workflow;
+
+pub use cases::DynamoCases;
+pub use connect::{Aws, NotConnected};
+pub use item::{Changed, changed};
+pub use ledger::DynamoLedger;
+pub use meter::{Consumed, Meter};
+pub use objects::S3Objects;
+pub use secrets::{SecretError, Secrets};
+pub use signing::KmsSigner;
+pub use workflow::StepFunctions;

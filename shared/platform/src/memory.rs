@@ -1,0 +1,348 @@
+//! The stores in memory, with the same rules as on DynamoDB, for tests without an emulator.
+
+use crate::item;
+use async_trait::async_trait;
+use jiff::civil::Date;
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus, Finding, SystemRecord},
+    digest::Digest,
+    export::Export,
+    id::{CaseId, EventId, SystemId, Username},
+    inventory::Inventory,
+    ledger::{Draft, Entry, Head, leaf_hash},
+    person::Person,
+    population::Population,
+    ports::{
+        Appended, Batch, CasePage, CaseStore, EventMark, EvidenceStore, LedgerStore, Located, Opening,
+        Present, Recorded, Row, Started, StoreError, Workflow,
+    },
+    time::Timestamp,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// What a write changed, as the stream would tell it: sort key, record before, record after.
+pub type Change = (String, Option<String>, String);
+
+#[derive(Debug, Default, Clone)]
+struct Table {
+    items: BTreeMap<(String, String), (u64, String)>,
+    changes: Vec<Change>,
+}
+
+/// The case table.
+#[derive(Debug, Default)]
+pub struct MemoryCases(Mutex<Table>);
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parse<T: DeserializeOwned>(doc: &str) -> Result<T, StoreError> {
+    serde_json::from_str(doc).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn print(record: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(record).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+impl Table {
+    fn fits(&self, key: &item::Key, version: u64) -> bool {
+        let there = self.items.get(&(key.pk.clone(), key.sk.clone())).map(|(version, _)| *version);
+        there == version.checked_sub(1).filter(|before| *before > 0)
+    }
+    fn put(&mut self, key: item::Key, version: u64, doc: String) {
+        let old = self.items.insert((key.pk, key.sk.clone()), (version, doc.clone()));
+        self.changes.push((key.sk, old.map(|(_, doc)| doc), doc));
+    }
+}
+
+impl MemoryCases {
+    /// Everything written so far, in order.
+    pub fn changes(&self) -> Vec<Change> {
+        lock(&self.0).changes.clone()
+    }
+
+    /// Another table with the same items.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(lock(&self.0).clone()))
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        lock(&self.0).items.len()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &item::Key) -> Result<Option<T>, StoreError> {
+        let table = lock(&self.0);
+        table.items.get(&(key.pk.clone(), key.sk.clone())).map(|(_, doc)| parse(doc)).transpose()
+    }
+
+    fn write(&self, key: item::Key, version: u64, record: &impl Serialize) -> Result<(), StoreError> {
+        let mut table = lock(&self.0);
+        if !table.fits(&key, version) {
+            return Err(StoreError::Conflict);
+        }
+        table.put(key, version, print(record)?);
+        Ok(())
+    }
+
+    fn once(&self, key: item::Key, record: &impl Serialize) -> Result<(), StoreError> {
+        match self.write(key, 1, record) {
+            Err(StoreError::Conflict) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn all_cases(&self) -> Result<Vec<CaseRecord>, StoreError> {
+        let table = lock(&self.0);
+        table.items.iter().filter(|((_, sk), _)| sk == "CASE").map(|(_, (_, doc))| parse(doc)).collect()
+    }
+}
+
+#[async_trait]
+impl CaseStore for MemoryCases {
+    async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError> {
+        if let Some(known) = self.mark(&opening.mark.source, &opening.mark.event_id).await? {
+            return Ok(Recorded::Known(known));
+        }
+        let mark = &opening.mark;
+        let mut writes = vec![(item::Key::event(&mark.source, &mark.event_id), 1, print(mark)?)];
+        if let Some(person) = &opening.person {
+            writes.push((item::Key::person(&person.username), person.version, print(person)?));
+        }
+        if let Some((case, systems)) = &opening.case {
+            writes.push((item::Key::case(&case.case_id), 1, print(case)?));
+            for system in systems {
+                writes.push((item::Key::system(&case.case_id, &system.system), 1, print(system)?));
+            }
+        }
+        let mut table = lock(&self.0);
+        if !writes.iter().all(|(key, version, _)| table.fits(key, *version)) {
+            return Err(StoreError::Conflict);
+        }
+        writes.into_iter().for_each(|(key, version, doc)| table.put(key, version, doc));
+        Ok(Recorded::New)
+    }
+    async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
+        self.read(&item::Key::event(source, event))
+    }
+    async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
+        self.read(&item::Key::person(username))
+    }
+    async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
+        self.write(item::Key::person(&person.username), person.version, person)
+    }
+    async fn case(&self, id: &CaseId) -> Result<Option<CaseRecord>, StoreError> {
+        self.read(&item::Key::case(id))
+    }
+    async fn put_case(&self, case: &CaseRecord) -> Result<(), StoreError> {
+        self.write(item::Key::case(&case.case_id), case.version, case)
+    }
+    async fn systems(&self, case: &CaseId) -> Result<Vec<SystemRecord>, StoreError> {
+        let (pk, table) = (item::Key::case(case).pk, lock(&self.0));
+        let ours = table.items.iter().filter(|((of, sk), _)| *of == pk && sk.starts_with("SYS#"));
+        ours.map(|(_, (_, doc))| parse(doc)).collect()
+    }
+    async fn system(&self, case: &CaseId, system: &SystemId) -> Result<Option<SystemRecord>, StoreError> {
+        self.read(&item::Key::system(case, system))
+    }
+    async fn put_system(&self, record: &SystemRecord) -> Result<(), StoreError> {
+        self.write(item::Key::system(&record.case_id, &record.system), record.version, record)
+    }
+    async fn keep_before(
+        &self,
+        case: &CaseId,
+        system: &SystemId,
+        before: &Inventory,
+    ) -> Result<(), StoreError> {
+        self.once(item::Key::before(case, system, 0), before)
+    }
+    async fn before(&self, case: &CaseId, system: &SystemId) -> Result<Option<Inventory>, StoreError> {
+        self.read(&item::Key::before(case, system, 0))
+    }
+    async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError> {
+        let key = |case: &CaseRecord| format!("{}#{}", case.created_at, case.case_id);
+        let mut cases = self.all_cases()?;
+        cases.retain(|case| from.is_none_or(|from| key(case).as_str() < from));
+        cases.sort_by_key(|case| std::cmp::Reverse(key(case)));
+        let next = (cases.len() > limit).then(|| cases.get(limit - 1).map(key)).flatten();
+        cases.truncate(limit);
+        Ok(CasePage { cases, next })
+    }
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let grace = std::time::Duration::from_secs(20);
+        let is_due = |case: &CaseRecord| {
+            case.status == CaseStatus::Recorded && case.effective_at.max(case.created_at.plus(grace)) <= now
+        };
+        let cases = self.all_cases()?;
+        Ok(cases.into_iter().filter(is_due).map(|case| case.case_id).take(limit).collect())
+    }
+    async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let waits = |case: &CaseRecord| {
+            let open = case.status != CaseStatus::Recorded && case.checkpoint_size.is_none() && !case.dry_run;
+            open && item::seal_due(case) <= now
+        };
+        Ok(self.all_cases()?.into_iter().filter(waits).map(|case| case.case_id).take(limit).collect())
+    }
+    async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
+        self.once(item::Key::finding(id), finding)
+    }
+}
+
+impl MemoryCases {
+    fn all<T: DeserializeOwned>(&self, wanted: &str) -> Result<Vec<T>, StoreError> {
+        let table = lock(&self.0);
+        table.items.iter().filter(|((_, sk), _)| sk == wanted).map(|(_, (_, doc))| parse(doc)).collect()
+    }
+}
+
+#[async_trait]
+impl EvidenceStore for MemoryCases {
+    async fn events_of(&self, day: Date) -> Result<Vec<EventMark>, StoreError> {
+        let mut marks: Vec<EventMark> = self.all("EVENT")?;
+        marks.retain(|mark| item::day_of(mark.received_at) == day);
+        Ok(marks)
+    }
+    async fn cases_of(&self, day: Date) -> Result<BTreeSet<CaseId>, StoreError> {
+        let cases = self.all_cases()?.into_iter().filter(|case| item::day_of(case.created_at) == day);
+        Ok(cases.map(|case| case.case_id).collect())
+    }
+    async fn findings_of(&self, day: Date, kinds: &[&str]) -> Result<usize, StoreError> {
+        let findings: Vec<Finding> = self.all("FINDING")?;
+        let ours = |one: &&Finding| item::day_of(one.at) == day && kinds.contains(&one.kind.as_str());
+        Ok(findings.iter().filter(ours).count())
+    }
+    async fn population(&self, day: Date) -> Result<Option<Population>, StoreError> {
+        self.read(&item::Key::population(day))
+    }
+    async fn keep_population(&self, record: &Population) -> Result<(), StoreError> {
+        self.once(item::Key::population(record.day), record)
+    }
+    async fn export(&self, id: &str) -> Result<Option<Export>, StoreError> {
+        self.read(&item::Key::export(id))
+    }
+    async fn put_export(&self, record: &Export) -> Result<(), StoreError> {
+        self.write(item::Key::export(&record.export_id), record.version, record)
+    }
+}
+
+/// The rows, the head behind them, and where each event stands: its index and its content.
+#[derive(Debug)]
+struct Log {
+    head: Head,
+    rows: Vec<Row>,
+    events: HashMap<String, (usize, Digest)>,
+}
+
+impl Log {
+    fn among<'a>(&self, drafts: impl Iterator<Item = &'a Draft>) -> Vec<Present> {
+        let there = |draft: &Draft| {
+            let (_, content) = self.events.get(&draft.event_id)?;
+            Some(Present { event_id: draft.event_id.clone(), content: *content })
+        };
+        drafts.filter_map(there).collect()
+    }
+}
+
+/// The ledger table.
+#[derive(Debug)]
+pub struct MemoryLedger(Mutex<Log>, Mutex<Option<(u64, String)>>);
+
+impl MemoryLedger {
+    /// An empty log.
+    pub fn new(origin: &str) -> Self {
+        let log = Log { head: Head::empty(origin), rows: Vec::new(), events: HashMap::new() };
+        Self(Mutex::new(log), Mutex::default())
+    }
+}
+
+#[async_trait]
+impl LedgerStore for MemoryLedger {
+    async fn head(&self) -> Result<Head, StoreError> {
+        Ok(lock(&self.0).head.clone())
+    }
+    async fn present(&self, drafts: &[Draft]) -> Result<Vec<Present>, StoreError> {
+        Ok(lock(&self.0).among(drafts.iter()))
+    }
+    async fn append(&self, batch: &Batch) -> Result<Appended, StoreError> {
+        let mut log = lock(&self.0);
+        let there = log.among(batch.rows.iter().map(|(draft, _)| draft));
+        if !there.is_empty() {
+            return Ok(Appended::Present(there));
+        }
+        if log.head.version != batch.on || log.head.last != batch.after {
+            return Ok(Appended::HeadMoved);
+        }
+        log.head = batch.head.clone();
+        for (draft, row) in &batch.rows {
+            let place = log.rows.len();
+            log.events.insert(draft.event_id.clone(), (place, draft.content()));
+            log.rows.push(row.clone());
+        }
+        Ok(Appended::Done)
+    }
+    async fn rows(&self, from: u64, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        Ok(lock(&self.0).rows.iter().skip(from).take(limit).cloned().collect())
+    }
+    async fn locate(&self, drafts: &[Draft]) -> Result<Vec<Located>, StoreError> {
+        let log = lock(&self.0);
+        let found = drafts.iter().filter_map(|draft| {
+            let row = log.rows.get(log.events.get(&draft.event_id)?.0)?;
+            Some(Located { event_id: draft.event_id.clone(), seq: row.seq, hash: leaf_hash(&row.leaf) })
+        });
+        let mut found: Vec<Located> = found.collect();
+        found.sort_by_key(|one| one.seq);
+        found.dedup();
+        Ok(found)
+    }
+    async fn places_of(&self, case: &str) -> Result<Vec<u64>, StoreError> {
+        let ours = |row: &&Row| Entry::decode(&row.leaf).is_ok_and(|entry| entry.case_id == case);
+        Ok(lock(&self.0).rows.iter().filter(ours).map(|row| row.seq).collect())
+    }
+    async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        Ok(lock(&self.1).as_ref().map(|(_, note)| note.clone()))
+    }
+    async fn keep_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError> {
+        let mut kept = lock(&self.1);
+        if kept.as_ref().is_none_or(|(before, _)| *before < size) {
+            *kept = Some((size, note.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// A workflow engine that only remembers what it was asked to start.
+#[derive(Debug, Default)]
+pub struct MemoryWorkflow(Mutex<Vec<CaseId>>);
+
+impl MemoryWorkflow {
+    /// The cases started, in order.
+    pub fn started(&self) -> Vec<CaseId> {
+        lock(&self.0).clone()
+    }
+}
+
+#[async_trait]
+impl Workflow for MemoryWorkflow {
+    async fn start(&self, case: &CaseId) -> Result<Started, StoreError> {
+        let mut started = lock(&self.0);
+        if started.contains(case) {
+            return Ok(Started::Already);
+        }
+        started.push(case.clone());
+        Ok(Started::New)
+    }
+    async fn check(&self, _: &str) -> Result<serde_json::Value, StoreError> {
+        Ok(serde_json::json!({"systems": []}))
+    }
+}

@@ -1,0 +1,294 @@
+//! What must hold for every registry row, against its stand-in over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
+
+use leaver_adapters::{SPECS, run};
+use leaver_domain::{
+    fault::FaultKind,
+    inventory::AccountStatus,
+    plan::{ActionKind, Evidence},
+    risk::RiskLevel,
+};
+use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, risk_settings};
+use serde_json::json;
+use std::{collections::BTreeSet, time::Duration};
+
+/// One system after another: a failure names its row.
+fn rows() -> impl Iterator<Item = &'static str> {
+    SPECS.iter().map(|spec| spec.id)
+}
+
+const BUDGET: Duration = Duration::from_secs(25);
+
+struct Leaver {
+    person: leaver_domain::person::Person,
+    scope: leaver_domain::plan::Scope,
+    risk: leaver_domain::risk::RiskSettings,
+}
+
+impl Leaver {
+    fn of(username: &str) -> Self {
+        Self { person: person(username), scope: full_scope(), risk: risk_settings() }
+    }
+
+    fn job(&self) -> run::Job<'_> {
+        run::Job { person: &self.person, scope: &self.scope, ended: now(), risk: &self.risk }
+    }
+
+    async fn survey(&self, to: &Connected) -> run::Survey {
+        run::survey(to.adapter.as_ref(), &to.http, &self.job()).await.expect("a survey")
+    }
+
+    async fn revoke(&self, to: &Connected) -> (run::Survey, run::Report) {
+        let survey = self.survey(to).await;
+        let none = BTreeSet::new();
+        let report = run::revoke(to.adapter.as_ref(), &to.http, &self.job(), survey.clone(), &none).await;
+        (survey, report)
+    }
+}
+
+/// Reads are GETs, or POSTs that the vendor names as queries; what a dry run sent is compared with the state after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_finds_the_person_and_changes_nothing() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let before = stage.account(system, "john.doe").await;
+        let survey = john.survey(&stage.connect(system, BUDGET)).await;
+        let account = survey.found.account.as_ref().expect(system);
+        assert_eq!(account.status, AccountStatus::Active, "{system}");
+        assert!(survey.risk.level < RiskLevel::Flagged, "{system}: {:?}", survey.risk);
+        assert!(survey.plan.0.iter().any(|action| action.kind == ActionKind::DisableAccount), "{system}");
+        assert_eq!(stage.account(system, "john.doe").await, before, "{system}: a dry run changed something");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_confirmed_by_a_fresh_read_and_by_the_stand_in() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let before = stage.account(system, "john.doe").await;
+        assert_eq!(before["active"], true, "{system}");
+        let to = stage.connect(system, BUDGET);
+        let (survey, report) = john.revoke(&to).await;
+        assert_eq!(report.fault, None, "{system}");
+        let receipts: BTreeSet<_> = run::receipts_of(&report.done).collect();
+        let (_, left) =
+            run::remaining(to.adapter.as_ref(), &to.http, &john.job(), &receipts).await.expect(system);
+        assert!(left.is_empty(), "{system}: {left:?}");
+        let after = stage.account(system, "john.doe").await;
+        assert_eq!(after["active"], false, "{system}");
+        assert_eq!(after["sessions"], json!([]), "{system}");
+        assert_eq!(after["credentials"], json!([]), "{system}");
+        assert!(!survey.plan.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_twice_does_nothing_the_second_time() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let to = stage.connect(system, BUDGET);
+        assert_eq!(john.revoke(&to).await.1.fault, None, "{system}");
+        let state = stage.account(system, "john.doe").await;
+        let (survey, report) = john.revoke(&to).await;
+        assert_eq!(report.fault, None, "{system}");
+        let again: Vec<_> =
+            report.done.iter().filter(|done| done.action.evidence == Evidence::Read).collect();
+        assert!(again.is_empty(), "{system}: {again:?}");
+        assert_eq!(stage.account(system, "john.doe").await, state, "{system}");
+        assert!(survey.plan.0.iter().all(|action| action.evidence == Evidence::Receipt), "{system}");
+    }
+}
+
+/// Fails the k-th request, for every k that `stride` reaches, in one way; then a run without faults must finish the work.
+/// Each system has a sandbox of its own, so that their waits overlap.
+async fn fail_each(how: serde_json::Value, stride: usize, expected: &'static [FaultKind]) {
+    let systems: Vec<_> =
+        rows().map(|system| tokio::spawn(fail_each_of(system, how.clone(), stride, expected))).collect();
+    for system in systems {
+        system.await.expect("a system's row");
+    }
+}
+
+async fn fail_each_of(
+    system: &'static str,
+    how: serde_json::Value,
+    stride: usize,
+    expected: &'static [FaultKind],
+) {
+    let stage = Stage::start().await;
+    let john = Leaver::of("john.doe");
+    for k in (0..).step_by(stride) {
+        stage.reset().await;
+        let mut fault = json!({"system": system, "skip": k});
+        fault.as_object_mut().expect("an object").extend(how.as_object().cloned().expect("an object"));
+        stage.fault(fault).await;
+        let to = stage.connect(system, Duration::from_secs(3));
+        let fault = match run::survey(to.adapter.as_ref(), &to.http, &john.job()).await {
+            Err(fault) => Some(fault),
+            Ok(survey) => {
+                run::revoke(to.adapter.as_ref(), &to.http, &john.job(), survey, &BTreeSet::new()).await.fault
+            }
+        };
+        let injected = stage.requests(system).await.iter().any(|request| request["injected"] == true);
+        let state = stage.account(system, "john.doe").await;
+        if let Some(fault) = &fault {
+            assert!(expected.contains(&fault.kind), "{system}, request {k}: {fault}");
+        } else {
+            assert_eq!(state["active"], false, "{system}, request {k} failed: called done, but it is not");
+        }
+        stage.clear().await;
+        let (_, report) = john.revoke(&stage.connect(system, BUDGET)).await;
+        assert_eq!(report.fault, None, "{system}: after the fault at request {k} was gone");
+        assert_eq!(stage.account(system, "john.doe").await["active"], false, "{system}, request {k}");
+        if !injected {
+            assert!(k > 5, "{system}: only {k} requests");
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_error_at_any_request_is_survived() {
+    fail_each(json!({"status": 500, "times": 1}), 1, &[FaultKind::Unavailable]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lasting_outage_from_any_request_on_is_reported_and_finished_later() {
+    fail_each(json!({"status": 503}), 7, &[FaultKind::Unavailable]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_at_any_request_is_survived() {
+    fail_each(json!({"drop": true, "times": 1}), 1, &[FaultKind::Unavailable]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_at_any_request_is_waited_for() {
+    let headers = json!({"retry-after": "1"});
+    fail_each(json!({"status": 429, "headers": headers, "times": 1}), 7, &[FaultKind::Throttled]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_the_wrong_shape_at_any_request_is_never_taken_for_success() {
+    const KINDS: &[FaultKind] =
+        &[FaultKind::UnexpectedShape, FaultKind::NotVerified, FaultKind::CredentialRejected];
+    fail_each(json!({"status": 200, "body": "<html>maintenance</html>", "times": 1}), 1, KINDS).await;
+}
+
+/// A call that gets no answer costs the invocation its time, and nothing else: the next one finishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_never_answered_ends_in_time_and_is_finished_later() {
+    let row = |system: &'static str| async move {
+        let stage = Stage::start().await;
+        let john = Leaver::of("john.doe");
+        for k in [0, 4, 12] {
+            stage.reset().await;
+            stage.fault(json!({"system": system, "latency_ms": 60_000, "skip": k, "times": 1})).await;
+            let to = stage.connect(system, Duration::from_secs(3));
+            let began = std::time::Instant::now();
+            let fault = match run::survey(to.adapter.as_ref(), &to.http, &john.job()).await {
+                Err(fault) => Some(fault),
+                Ok(survey) => {
+                    run::revoke(to.adapter.as_ref(), &to.http, &john.job(), survey, &BTreeSet::new())
+                        .await
+                        .fault
+                }
+            };
+            assert_eq!(fault.map(|fault| fault.kind), Some(FaultKind::Unavailable), "{system}, request {k}");
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{system}, request {k}: {:?}",
+                began.elapsed()
+            );
+            stage.clear().await;
+            assert_eq!(
+                john.revoke(&stage.connect(system, BUDGET)).await.1.fault,
+                None,
+                "{system}, request {k}"
+            );
+        }
+    };
+    let systems: Vec<_> = rows().map(|system| tokio::spawn(row(system))).collect();
+    for system in systems {
+        system.await.expect("a system's row");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_credential_is_said_so() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        stage.fault(json!({"system": system, "status": 401, "body": {"error": "invalid"}})).await;
+        let to = stage.connect(system, Duration::from_secs(3));
+        let fault = to.adapter.probe(&to.http).await.expect_err(system);
+        assert_eq!(fault.kind, FaultKind::CredentialRejected, "{system}");
+        stage.clear().await;
+        to.adapter.probe(&stage.connect(system, BUDGET).http).await.expect(system);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_without_an_account_has_nothing_to_revoke() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let mut nobody = Leaver::of("john.doe");
+        nobody.person.username = "no.body".parse().expect("a username");
+        nobody.person.email = "no.body@example.com".into();
+        nobody.person.employee_id = "EMP-99999".parse().expect("an id");
+        let survey = nobody.survey(&stage.connect(system, BUDGET)).await;
+        assert_eq!(survey.found.account, None, "{system}");
+        assert!(survey.plan.is_empty(), "{system}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restoring_brings_back_what_can_be_restored() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let to = stage.connect(system, BUDGET);
+        let (survey, report) = john.revoke(&to).await;
+        assert_eq!(report.fault, None, "{system}");
+        let back = run::restore(to.adapter.as_ref(), &to.http, &john.person, &survey.found).await;
+        assert_eq!(back.fault, None, "{system}");
+        assert_eq!(comparable(&back.after.expect(system)), comparable(&survey.found), "{system}");
+        assert_eq!(stage.account(system, "john.doe").await["active"], true, "{system}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_reaches_debug_errors_or_the_record() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let to = stage.connect(system, BUDGET);
+        let (survey, report) = john.revoke(&to).await;
+        let record = serde_json::to_string(&stage.requests(system).await).expect("JSON");
+        let shown = format!("{survey:?} {report:?} {record}");
+        for (name, value) in &stage.settings[system] {
+            let secret = value.len() >= 20 && !value.starts_with("http");
+            assert!(!secret || !shown.contains(value.trim()), "{system}: {name} can be seen");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_of_the_sample_person_has_more_than_one_page() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let to = stage.connect(system, BUDGET);
+        john.survey(&to).await;
+        let requests = stage.requests(system).await;
+        let mut seen = BTreeSet::new();
+        let again = requests
+            .iter()
+            .filter(|r| !seen.insert((r["method"].to_string(), r["path"].to_string())))
+            .count();
+        assert!(again > 0, "{system}: no list was followed to a second page");
+    }
+}

@@ -1,0 +1,95 @@
+//! End to end: the deployed template on the emulator with every role enforced, the sandbox beside it, everything through
+//! its public face. One environment for all of it, brought up on free ports and taken down at the end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
+
+mod checkpoint;
+mod doors;
+mod evidence;
+mod house;
+mod ledger;
+mod roles;
+mod signals;
+mod stores;
+mod terminations;
+
+use house::House;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+type Scenario = fn(Arc<House>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+macro_rules! scenarios {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        [$((concat!(stringify!($module), "::", stringify!($name)),
+            (|house: Arc<House>| Box::pin($module::$name(house)) as Pin<Box<dyn Future<Output = ()> + Send>>) as Scenario)),*]
+    };
+}
+
+/// In this order, one after another: each has people of its own, and the last looks at what all of them used.
+const SCENARIOS: &[(&str, Scenario)] = &scenarios![
+    terminations::a_clean_termination_is_verified_in_every_system,
+    terminations::a_dry_run_answers_with_the_plan_and_changes_nothing,
+    terminations::a_flagged_system_waits_while_the_others_finish,
+    terminations::a_failing_system_is_retried_then_given_to_its_owner,
+    terminations::a_rate_limit_is_waited_out,
+    terminations::a_case_that_was_recorded_and_not_started_is_started_by_the_sweep,
+    doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
+    doors::the_api_is_closed_without_a_good_token,
+    doors::a_manager_sees_their_own_reports_only,
+    doors::an_auditor_reads_and_changes_nothing,
+    doors::events_tell_what_is_new_and_nothing_twice,
+    doors::the_doctor_says_which_credential_is_rejected,
+    signals::a_termination_is_told_to_the_bucket_and_to_the_receiver,
+    stores::every_write_is_conditional,
+    stores::a_before_state_is_kept_once_whatever_its_size,
+    ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
+    ledger::invocations_of_the_function_that_meet_lose_nothing,
+    ledger::a_changed_row_is_named,
+    checkpoint::a_checkpoint_covers_a_termination_within_ten_seconds,
+    checkpoint::tiles_lead_from_the_rows_to_the_signed_root,
+    checkpoint::what_was_published_cannot_be_taken_away,
+    checkpoint::nobody_but_the_publisher_signs,
+    evidence::a_past_day_is_counted_and_stands_in_the_log,
+    evidence::what_was_left_behind_is_sealed_by_the_sweep,
+    evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,
+    evidence::only_auditors_and_security_may_have_a_pack_and_bad_periods_are_refused,
+    roles::a_function_may_not_read_anothers_secret,
+    roles::no_role_has_a_permission_that_nothing_used,
+];
+
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let wanted = |name: &str| match &arguments.filter {
+        Some(filter) if arguments.exact => name == filter,
+        Some(filter) => name.contains(filter.as_str()),
+        None => true,
+    };
+    if arguments.list || !SCENARIOS.iter().any(|(name, _)| wanted(name)) {
+        let trials = SCENARIOS.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect();
+        libtest_mimic::run(&arguments, trials).exit();
+    }
+    let house = Arc::new(runtime.block_on(House::up()));
+    let runtime = Arc::new(Mutex::new(runtime));
+    let trial = |(name, scenario): &(&str, Scenario)| {
+        let (house, runtime, scenario) = (house.clone(), runtime.clone(), *scenario);
+        Trial::test(*name, move || {
+            let run = || {
+                let runtime = runtime.lock().unwrap_or_else(PoisonError::into_inner);
+                runtime.block_on(house.before());
+                runtime.block_on(scenario(house.clone()));
+                runtime.block_on(house.after());
+            };
+            catch_unwind(AssertUnwindSafe(run)).map_err(|_| Failed::from("see the panic above"))
+        })
+    };
+    let conclusion = libtest_mimic::run(&arguments, SCENARIOS.iter().map(trial).collect());
+    house.down(conclusion.has_failed());
+    conclusion.exit();
+}

@@ -1,0 +1,184 @@
+//! Terminations from the webhook to the closed case.
+
+use crate::house::House;
+use leaver_domain::{
+    intake,
+    policy::Policy,
+    ports::{CaseStore, Recorded},
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+fn of<'a>(view: &'a Value, system: &str) -> &'a Value {
+    let systems = view["systems"].as_array().expect("systems");
+    systems.iter().find(|one| one["system"] == system).unwrap_or_else(|| panic!("{system} is not in {view}"))
+}
+
+pub(crate) async fn a_clean_termination_is_verified_in_every_system(house: Arc<House>) {
+    let case = house.terminate("john.doe").await;
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "complete", "{view}");
+    let systems = house.systems();
+    for system in &systems {
+        let one = of(&view, system);
+        assert_eq!(one["status"], "verified", "{one}");
+        assert_eq!(one["before"]["account_status"], "active", "{one}");
+        assert!(one["verified_at"].as_str() > one["revoked_at"].as_str(), "{one}");
+        let account = house.account(system, "john.doe").await;
+        assert_eq!(account["active"], false, "{system}: {account}");
+        assert_eq!(account["credentials"], json!([]), "{system}: {account}");
+    }
+    let rows = house.rows(&case, 2 * systems.len() + 3).await;
+    assert_eq!(rows.len(), 2 * systems.len() + 3, "trigger, validation, close, and two for each system");
+    let access: Vec<&Value> = rows.iter().filter(|row| row["access_row"] == true).collect();
+    assert_eq!(access.len(), systems.len() + 1, "exactly the trigger and one per system");
+    assert_eq!(access[0]["event_type"], "revocation_triggered");
+    for row in &access[1..] {
+        assert_eq!((&row["event_type"], &row["result"]), (&json!("access_revoked"), &json!("success")));
+        for field in ["event_id", "timestamp", "actor", "system", "action", "risk"] {
+            assert!(!row[field].is_null(), "{field} of {row}");
+        }
+        assert_eq!(row["revocation"]["reason"], "Resignation");
+        assert_eq!(row["before_state"]["account_status"], "active");
+        assert!(!row["revocation"]["actions_taken"].as_array().expect("actions").is_empty());
+    }
+    // The stream brings the last row a moment after the case has settled: what the API says then is what the log holds.
+    let view = house.settled(&case).await;
+    assert_eq!(view["ledger"]["rows"], rows.len());
+    let described = leaver_api::openapi::document();
+    for (schema, shown) in [("Case", &view), ("System", &view["systems"][0])] {
+        let named = described["components"]["schemas"][schema]["properties"].as_object().expect("a schema");
+        let shown = shown.as_object().expect("an object");
+        assert!(named.keys().eq(shown.keys()), "{schema} is described otherwise than it is shown: {shown:?}");
+    }
+    let checked = leaver_cli::ledger::verify(&house.api("auditor"), None).await.expect("a check");
+    assert_eq!(checked.broken, None);
+    let used = crate::roles::transitions(&house, &case).await;
+    assert!(used <= 5 + 2 * systems.len(), "{used} state transitions");
+}
+
+pub(crate) async fn a_dry_run_answers_with_the_plan_and_changes_nothing(house: Arc<House>) {
+    let mut before = Vec::new();
+    for system in house.systems() {
+        before.push(house.account(&system, "robin.mover").await);
+    }
+    let request = json!({"person": "robin.mover", "reason": "what would happen", "dry_run": true});
+    let (status, view) = house.api("security").post("/api/v1/cases", &request).await.expect("an answer");
+    assert_eq!(status, 200, "{view}");
+    for (system, was) in house.systems().iter().zip(before) {
+        let one = of(&view, system);
+        assert!(!one["plan"].as_array().expect("a plan").is_empty(), "{one}");
+        assert_eq!(one["actions"], json!([]));
+        assert_eq!(house.account(system, "robin.mover").await, was, "{system} was changed");
+    }
+    let case = view["case_id"].as_str().expect("a case");
+    let rows = house.rows(case, house.systems().len() + 2).await;
+    assert!(rows.iter().all(|row| row["access_row"] == false), "a dry run is no access row");
+}
+
+pub(crate) async fn a_flagged_system_waits_while_the_others_finish(house: Arc<House>) {
+    let flagged = ["github", "google_workspace", "slack"];
+    let mut before = Vec::new();
+    for system in flagged {
+        before.push(house.account(system, "riley.owner").await);
+    }
+    let case = house.terminate("riley.owner").await;
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "awaiting_approval", "{view}");
+    for system in house.systems() {
+        let expected = if flagged.contains(&system.as_str()) { "awaiting_approval" } else { "verified" };
+        assert_eq!(of(&view, &system)["status"], expected, "{}", of(&view, &system));
+    }
+    for (system, was) in flagged.iter().zip(before) {
+        assert_eq!(house.account(system, "riley.owner").await, was, "{system} was written to");
+        assert_eq!(of(&view, system)["risk"]["level"], "flagged");
+    }
+    assert_eq!(view["closed_at"], Value::Null);
+}
+
+pub(crate) async fn a_failing_system_is_retried_then_given_to_its_owner(house: Arc<House>) {
+    house.wait_scale(0.05).await;
+    house.fault(json!({"system": "slack", "status": 500})).await;
+    house.fault(json!({"system": "github", "status": 200, "body": "<html>maintenance</html>"})).await;
+    let case = house.terminate("pat.idle").await;
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "incomplete", "{view}");
+    for system in house.systems() {
+        let one = of(&view, &system);
+        let expected =
+            if ["slack", "github"].contains(&system.as_str()) { "manual_task" } else { "verified" };
+        assert_eq!(one["status"], expected, "{one}");
+    }
+    let (slack, github) = (of(&view, "slack"), of(&view, "github"));
+    assert_eq!(slack["fault"]["kind"], "Unavailable");
+    assert!(slack["attempts"].as_u64().is_some_and(|tries| (2..=6).contains(&tries)), "{slack}");
+    assert_eq!(slack["task"]["owner"], "sam.admin");
+    assert_eq!((&github["fault"]["kind"], &github["attempts"]), (&json!("UnexpectedShape"), &json!(1)));
+    for system in ["slack", "github"] {
+        assert_eq!(house.account(system, "pat.idle").await["active"], true);
+        assert_eq!(of(&view, system)["revoked_at"], Value::Null);
+    }
+    let rows = house.rows(&case, 10).await;
+    let said = |row: &&Value| {
+        row["event_type"] == "access_revoked" && (row["system"] == "slack" || row["system"] == "github")
+    };
+    assert_eq!(rows.iter().filter(said).count(), 0, "reported as revoked");
+}
+
+pub(crate) async fn a_rate_limit_is_waited_out(house: Arc<House>) {
+    let headers = json!({"retry-after": "1"});
+    for system in ["okta", "slack", "github"] {
+        house
+            .fault(json!({"system": system, "status": 429, "headers": headers, "times": 1, "skip": 4}))
+            .await;
+    }
+    let case = house.terminate("morgan.hold").await;
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "complete", "{view}");
+    for system in ["okta", "slack", "github"] {
+        assert_eq!(of(&view, system)["attempts"], 1, "a second is waited for within the invocation");
+    }
+}
+
+/// What a webhook leaves behind that is killed between its commit and its start.
+pub(crate) async fn a_case_that_was_recorded_and_not_started_is_started_by_the_sweep(house: Arc<House>) {
+    let cases = house.cases();
+    let policy: Policy = leaver_tests::flow::policy("local");
+    let person = cases.person(&"ada.abel00".parse().expect("a name")).await.expect("the store");
+    let person = match person {
+        Some(person) => person,
+        None => {
+            cases.person(&"casey.contract".parse().expect("a name")).await.expect("the store").expect("casey")
+        }
+    };
+    // Recorded a while ago: the webhook had its time.
+    let then = leaver_tests::sandbox::now().minus(Duration::from_secs(60));
+    let trigger = leaver_domain::case::Trigger {
+        source: "hris".into(),
+        event_id: "evt-killed".parse().expect("an id"),
+        by: "hris".into(),
+        kind: "user_terminated".into(),
+        at: then,
+        received_at: then,
+        body: leaver_domain::digest::Digest::of(b"killed"),
+    };
+    let request = intake::Request {
+        trigger,
+        mode: leaver_domain::case::Mode::Leave,
+        reason: "killed".into(),
+        dates: Default::default(),
+        effective_at: then,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+    };
+    let opening = intake::open(&person, &request, &policy, then);
+    assert_eq!(cases.record(&opening).await.expect("recorded"), Recorded::New);
+    let case = opening.case.expect("a case").0.case_id.to_string();
+    let swept = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
+    assert!(swept["started"].as_u64() >= Some(1), "{swept}");
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "complete", "{view}");
+    let again = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
+    assert_eq!(again["due"], 0, "{again}");
+}

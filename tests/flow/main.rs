@@ -1,0 +1,126 @@
+//! One termination through all functions, in one process: what must hold when everything is repeated, when a step dies
+//! in the middle, and when a system fails.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
+
+mod export;
+mod failures;
+mod intake;
+mod sealing;
+
+use leaver_adapter::Step;
+use leaver_domain::{
+    case::{CaseStatus, SystemStatus},
+    id::CaseId,
+    ledger::{EventKind, Outcome},
+    person::PersonStatus,
+    ports::CaseStore,
+};
+use leaver_tests::flow::{House, body, event};
+
+/// Records a termination and gives its case.
+async fn recorded(house: &House, username: &str) -> CaseId {
+    let response = house.post(&house.cases, &event(username, &format!("evt-{username}")).to_string()).await;
+    assert_eq!(response.status_code, 202, "{:?}", response.body);
+    body(&response)["case_id"].as_str().expect("a case").parse().expect("an id")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_termination_is_verified_everywhere_and_gives_one_access_row_per_system_and_the_trigger() {
+    let house = House::new().await;
+    let case = recorded(&house, "john.doe").await;
+    assert_eq!(house.workflow.started(), std::slice::from_ref(&case));
+    house.execute(&case).await;
+    let (record, systems) = house.case(&case).await;
+    let flagged: Vec<_> = systems
+        .iter()
+        .filter(|s| s.status == SystemStatus::AwaitingApproval)
+        .map(|s| (&s.system, &s.risk))
+        .collect();
+    assert_eq!(record.status, CaseStatus::Complete, "{flagged:?}");
+    for system in &systems {
+        assert_eq!(system.status, SystemStatus::Verified, "{}", system.system);
+        let account = house.stage.account(system.system.as_str(), "john.doe").await;
+        assert_eq!(account["active"], false, "{}", system.system);
+    }
+    let person = house.cases.person(&record.person.username).await.unwrap().unwrap();
+    assert_eq!(person.status, PersonStatus::Left);
+    house.feed().await;
+    let log = house.log().await;
+    let access: Vec<_> = log.iter().filter(|(entry, _)| entry.is_access_row()).collect();
+    assert_eq!(access.len(), house.policy.systems.len() + 1);
+    for (entry, evidence) in &access {
+        assert_eq!(entry.outcome, Outcome::Success);
+        assert_eq!(entry.username, "john.doe");
+        if entry.kind == EventKind::AccessRevoked {
+            assert_eq!(evidence["facts"]["before_state"]["account_status"], "active", "{entry:?}");
+            assert_ne!(evidence["facts"]["after_state"]["account_status"], "active", "{entry:?}");
+            assert!(entry.risk.is_some());
+        } else {
+            assert_eq!(evidence["facts"]["policy_digest"], house.policy.digest().to_string());
+            assert_eq!(evidence["facts"]["systems"].as_array().unwrap().len(), house.policy.systems.len());
+        }
+    }
+    for kind in [EventKind::ValidationCompleted, EventKind::VerificationCompleted, EventKind::CaseClosed] {
+        assert!(log.iter().any(|(entry, _)| entry.kind == kind), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_without_accounts_gets_an_access_row_that_says_so() {
+    let house = House::new().await;
+    let case = recorded(&house, "casey.contract").await;
+    house.execute(&case).await;
+    let (record, systems) = house.case(&case).await;
+    assert_eq!(record.status, CaseStatus::Complete);
+    let absent = systems.iter().filter(|system| system.status == SystemStatus::NotApplicable).count();
+    let expected = house.policy.systems.keys();
+    let only = ["github", "google_workspace", "okta", "slack"];
+    assert_eq!(absent, expected.filter(|system| !only.contains(&system.as_str())).count());
+    house.feed().await;
+    let log = house.log().await;
+    let access = log.iter().filter(|(entry, _)| entry.is_access_row()).count();
+    assert_eq!(access, house.policy.systems.len() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeating_every_step_changes_nothing() {
+    let house = House::new().await;
+    let case = recorded(&house, "john.doe").await;
+    house.execute(&case).await;
+    let before = house.case(&case).await;
+    let written = house.cases.changes().len();
+    for system in &before.1 {
+        house.step(&house.cases, &case, system.system.as_str(), Step::Run).await.unwrap();
+        house.step(&house.cases, &case, system.system.as_str(), Step::Verify).await.unwrap();
+    }
+    house.plan(&house.cases, &case).await.unwrap();
+    house.close(&house.cases, &case).await.unwrap();
+    recorded(&house, "john.doe").await;
+    assert_eq!(house.case(&case).await, before);
+    assert_eq!(house.cases.changes().len(), written);
+    let first = house.feed().await;
+    let second = house.feed().await;
+    assert_eq!((second.appended, second.repeated), (0, first.appended + first.repeated));
+    assert_eq!(second.quarantined, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_invocations_of_one_step_at_once_end_in_one_result() {
+    let house = House::new().await;
+    let case = recorded(&house, "john.doe").await;
+    house.plan(&house.cases, &case).await.unwrap();
+    for system in house.policy.systems.keys() {
+        let run = || house.step(&house.cases, &case, system.as_str(), Step::Run);
+        let (one, other) = tokio::join!(run(), run());
+        assert!(one.is_ok() || other.is_ok(), "{system}: {one:?} {other:?}");
+        run().await.unwrap();
+        house.step(&house.cases, &case, system.as_str(), Step::Verify).await.unwrap();
+    }
+    house.close(&house.cases, &case).await.unwrap();
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    house.feed().await;
+    let log = house.log().await;
+    let access = log.iter().filter(|(entry, _)| entry.is_access_row()).count();
+    assert_eq!(access, house.policy.systems.len() + 1);
+}

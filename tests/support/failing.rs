@@ -1,0 +1,206 @@
+//! Stores that fail on demand: one call of all that are made of them, before it takes effect or after, with or without an
+//! answer.
+
+use async_trait::async_trait;
+use leaver_domain::{
+    case::{CaseRecord, Finding, SystemRecord},
+    id::{CaseId, EventId, SystemId, Username},
+    inventory::Inventory,
+    ledger::{Draft, Head},
+    person::Person,
+    ports::{
+        Appended, Batch, CasePage, CaseStore, EventMark, LedgerStore, Located, Opening, Present, Recorded,
+        Row, StoreError,
+    },
+    time::Timestamp,
+};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+use tokio::sync::Notify;
+
+/// When a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Nothing happens, and the caller is told that something went wrong.
+    Before,
+    /// It happens, and the caller is told that something went wrong.
+    After,
+    /// Nothing happens, and no answer comes: the invocation's time runs out.
+    SilentBefore,
+    /// It happens, and no answer comes.
+    SilentAfter,
+}
+
+impl When {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::SilentBefore, Self::SilentAfter];
+}
+
+/// Fails one call out of all that are made of the stores that share it, then everything works again.
+#[derive(Debug)]
+pub struct Fuse {
+    when: When,
+    left: AtomicI64,
+    silent: Notify,
+}
+
+impl Fuse {
+    /// Fails the call with this number, from 0.
+    pub fn at(call: i64, when: When) -> Self {
+        Self { when, left: AtomicI64::new(call), silent: Notify::new() }
+    }
+
+    /// Whether the call was reached.
+    pub fn has_blown(&self) -> bool {
+        self.left.load(Ordering::SeqCst) < 0
+    }
+
+    async fn go<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) != 0 {
+            return call.await;
+        }
+        if matches!(self.when, When::After | When::SilentAfter) {
+            call.await?;
+        }
+        if matches!(self.when, When::SilentBefore | When::SilentAfter) {
+            self.silent.notify_one();
+            return std::future::pending().await;
+        }
+        Err(StoreError::Unavailable("injected".into()))
+    }
+
+    /// An invocation: its result, or `None` where it waits for an answer that never comes and its time runs out.
+    pub async fn invocation<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = work => Some(result),
+            () = self.silent.notified() => None,
+        }
+    }
+}
+
+/// The case store behind a fuse.
+pub struct Failing<'a> {
+    inner: &'a dyn CaseStore,
+    fuse: Arc<Fuse>,
+}
+
+impl<'a> Failing<'a> {
+    /// Fails the call with this number, from 0.
+    pub fn at(inner: &'a dyn CaseStore, call: i64, when: When) -> Self {
+        Self::behind(inner, Arc::new(Fuse::at(call, when)))
+    }
+
+    /// Behind a fuse that other stores share.
+    pub fn behind(inner: &'a dyn CaseStore, fuse: Arc<Fuse>) -> Self {
+        Self { inner, fuse }
+    }
+
+    /// Whether the call was reached.
+    pub fn has_failed(&self) -> bool {
+        self.fuse.has_blown()
+    }
+
+    async fn go<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.fuse.go(call).await
+    }
+}
+
+/// The log behind a fuse.
+pub struct FailingLog<'a> {
+    inner: &'a dyn LedgerStore,
+    fuse: Arc<Fuse>,
+}
+
+impl<'a> FailingLog<'a> {
+    /// Behind a fuse that other stores share.
+    pub fn behind(inner: &'a dyn LedgerStore, fuse: Arc<Fuse>) -> Self {
+        Self { inner, fuse }
+    }
+}
+
+#[async_trait]
+impl LedgerStore for FailingLog<'_> {
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.fuse.go(self.inner.head()).await
+    }
+    async fn present(&self, drafts: &[Draft]) -> Result<Vec<Present>, StoreError> {
+        self.fuse.go(self.inner.present(drafts)).await
+    }
+    async fn append(&self, batch: &Batch) -> Result<Appended, StoreError> {
+        self.fuse.go(self.inner.append(batch)).await
+    }
+    async fn rows(&self, from: u64, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.fuse.go(self.inner.rows(from, limit)).await
+    }
+    async fn locate(&self, drafts: &[Draft]) -> Result<Vec<Located>, StoreError> {
+        self.fuse.go(self.inner.locate(drafts)).await
+    }
+    async fn places_of(&self, case: &str) -> Result<Vec<u64>, StoreError> {
+        self.fuse.go(self.inner.places_of(case)).await
+    }
+    async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        self.fuse.go(self.inner.checkpoint()).await
+    }
+    async fn keep_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError> {
+        self.fuse.go(self.inner.keep_checkpoint(size, note)).await
+    }
+}
+
+#[async_trait]
+impl CaseStore for Failing<'_> {
+    async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError> {
+        self.go(self.inner.record(opening)).await
+    }
+    async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
+        self.go(self.inner.mark(source, event)).await
+    }
+    async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
+        self.go(self.inner.person(username)).await
+    }
+    async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
+        self.go(self.inner.put_person(person)).await
+    }
+    async fn case(&self, id: &CaseId) -> Result<Option<CaseRecord>, StoreError> {
+        self.go(self.inner.case(id)).await
+    }
+    async fn put_case(&self, case: &CaseRecord) -> Result<(), StoreError> {
+        self.go(self.inner.put_case(case)).await
+    }
+    async fn systems(&self, case: &CaseId) -> Result<Vec<SystemRecord>, StoreError> {
+        self.go(self.inner.systems(case)).await
+    }
+    async fn system(&self, case: &CaseId, system: &SystemId) -> Result<Option<SystemRecord>, StoreError> {
+        self.go(self.inner.system(case, system)).await
+    }
+    async fn put_system(&self, record: &SystemRecord) -> Result<(), StoreError> {
+        self.go(self.inner.put_system(record)).await
+    }
+    async fn keep_before(
+        &self,
+        case: &CaseId,
+        system: &SystemId,
+        before: &Inventory,
+    ) -> Result<(), StoreError> {
+        self.go(self.inner.keep_before(case, system, before)).await
+    }
+    async fn before(&self, case: &CaseId, system: &SystemId) -> Result<Option<Inventory>, StoreError> {
+        self.go(self.inner.before(case, system)).await
+    }
+    async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError> {
+        self.go(self.inner.cases(from, limit)).await
+    }
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.due(now, limit)).await
+    }
+    async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.unsealed(now, limit)).await
+    }
+    async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
+        self.go(self.inner.open_finding(id, finding)).await
+    }
+}

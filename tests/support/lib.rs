@@ -1,0 +1,10 @@
+//! What the suites share.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
+
+pub mod failing;
+pub mod flow;
+pub mod fuzz;
+pub mod fuzz_pack;
+pub mod sandbox;
+pub mod signals;

@@ -1,0 +1,150 @@
+//! A sandbox of the test's own, and adapters connected to it.
+
+use leaver_adapters::{Adapter, Spec, http::Writer, settings::Settings};
+use leaver_domain::{
+    inventory::Inventory,
+    person::Person,
+    plan::{ActionKind, Scope},
+    risk::{RiskSettings, Severity},
+    time::Timestamp,
+};
+use leaver_sandbox::{credentials::Maker, people, server::Sandbox};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// A running sandbox.
+pub struct Stage {
+    /// Its address.
+    pub url: String,
+    /// The settings that reach its stand-ins, per system.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    client: reqwest::Client,
+}
+
+/// An adapter and its connection.
+pub struct Connected {
+    /// The adapter.
+    pub adapter: Box<dyn Adapter>,
+    /// Its connection.
+    pub http: Writer,
+}
+
+impl Stage {
+    /// Starts one on a free port; it ends with the test's runtime.
+    pub async fn start() -> Self {
+        Self::start_with([]).await
+    }
+
+    /// Starts one with further settings: system, name, value.
+    pub async fn start_with<const N: usize>(further: [(&str, &str, &str); N]) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut settings = leaver_sandbox::settings(&url, &mut maker());
+        for (system, name, value) in further {
+            settings.entry(system.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
+        }
+        let sandbox = Sandbox::new(settings.clone()).expect("the sample people");
+        tokio::spawn(sandbox.serve(listener));
+        Self { url, settings, client: leaver_adapters::http::client().expect("a client") }
+    }
+
+    /// The adapter of a system, connected for this long.
+    pub fn connect(&self, system: &str, budget: Duration) -> Connected {
+        self.connect_with(system, &self.settings, budget)
+    }
+
+    /// The same with other settings.
+    pub fn connect_with(
+        &self,
+        system: &str,
+        settings: &BTreeMap<String, BTreeMap<String, String>>,
+        budget: Duration,
+    ) -> Connected {
+        let spec = Spec::of(system).expect("a registry row");
+        let settings = Settings::from_pairs(system, settings[system].clone());
+        let (adapter, auth) = leaver_adapters::open(system, &settings).expect("usable settings");
+        let clock: leaver_adapters::http::Clock = Arc::new(now);
+        let http =
+            Writer::open(self.client.clone(), spec, &settings, auth, clock, budget).expect("addresses");
+        Connected { adapter, http }
+    }
+
+    /// Injects a fault.
+    pub async fn fault(&self, fault: Value) {
+        let sent = self.client.post(format!("{}/_sandbox/faults", self.url)).json(&fault).send().await;
+        assert_eq!(sent.expect("the sandbox").status(), 201, "{fault}");
+    }
+
+    /// Clears all faults.
+    pub async fn clear(&self) {
+        let sent = self.client.delete(format!("{}/_sandbox/faults", self.url)).send().await;
+        assert_eq!(sent.expect("the sandbox").status(), 204);
+    }
+
+    /// Back to the sample data.
+    pub async fn reset(&self) {
+        let sent = self.client.post(format!("{}/_sandbox/reset", self.url)).send().await;
+        assert_eq!(sent.expect("the sandbox").status(), 204);
+    }
+
+    /// What a stand-in holds of a person now.
+    pub async fn account(&self, system: &str, username: &str) -> Value {
+        self.get(&format!("/_sandbox/{system}/accounts/{username}")).await
+    }
+
+    /// What was asked of a system so far.
+    pub async fn requests(&self, system: &str) -> Vec<Value> {
+        self.get(&format!("/_sandbox/{system}/requests")).await.as_array().cloned().unwrap_or_default()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("the sandbox");
+        answer.json().await.expect("JSON")
+    }
+}
+
+/// One RSA key for the whole suite: making one takes a second.
+fn maker() -> Maker {
+    static PEM: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    Maker::with_rsa_pem(PEM.get_or_init(|| Maker::default().rsa_pem()).clone())
+}
+
+/// The system's clock.
+pub fn now() -> Timestamp {
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+    Timestamp::from_millis(i64::try_from(since.as_millis()).expect("a clock before 9999")).expect("in range")
+}
+
+/// A sample person.
+pub fn person(username: &str) -> Person {
+    let people = people::load().expect("the sample people");
+    let found = people.into_iter().find(|sample| sample.person.username.as_str() == username);
+    found.expect("a sample person").person
+}
+
+/// Everything switched on.
+pub fn full_scope() -> Scope {
+    use ActionKind::*;
+    let kinds = [
+        DisableAccount,
+        EndSessions,
+        RevokeToken,
+        DisableApiKey,
+        RemoveFactor,
+        RemoveGroup,
+        RemoveDelegation,
+        RemoveLicence,
+    ];
+    Scope { kinds: kinds.into(), grants: None }
+}
+
+/// Settings of the risk rules as in the default policy.
+pub fn risk_settings() -> RiskSettings {
+    RiskSettings { window_days: 30, bulk_download: 100, external_shares: 10, flag_from: Severity::High }
+}
+
+/// An inventory's text for comparing two of them: everything but what time changes by itself.
+pub fn comparable(found: &Inventory) -> Value {
+    json!({"account": found.account.as_ref().map(|a| (&a.id, a.status)), "grants": found.grants.iter().map(|g| &g.name).collect::<std::collections::BTreeSet<_>>()})
+}
