@@ -38,6 +38,15 @@ impl Exit {
             _ => Self::Failed,
         }
     }
+
+    /// What a measure's status means for whoever asked for it.
+    pub fn of_measure(status: &str) -> Self {
+        match status {
+            "requested" => Self::Waiting,
+            "approved" | "active" | "ending" | "ended" => Self::Done,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// Why a command could not do what was asked.
@@ -88,6 +97,15 @@ impl<T, E: Display> Context<T> for Result<T, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measure_that_waits_for_a_decision_waits() {
+        assert_eq!(Exit::of_measure("requested"), Exit::Waiting);
+        assert_eq!(Exit::of_measure("active"), Exit::Done);
+        for status in ["denied", "expired", "something new"] {
+            assert_eq!(Exit::of_measure(status), Exit::Failed, "{status}");
+        }
+    }
 
     #[test]
     fn every_case_status_has_its_exit() {

@@ -85,7 +85,7 @@ impl Lines<'_> {
         }
         self.last.insert(name.clone(), status.clone());
         if matches!(self.progress, Progress::Lines) {
-            self.progress.say(&format!("  {name}: {}", status.replace('_', " ")));
+            self.progress.say(&format!("  {name}: {}", show::word(&status)));
             return;
         }
         let settled = ["verified", "not_applicable", "denied", "manual_task", "failed", "awaiting_approval"];
@@ -95,10 +95,9 @@ impl Lines<'_> {
             return;
         }
         let step = self.steps.entry(name).or_insert_with_key(|name| self.progress.step(name));
-        step.note(if status == "revoked" {
-            "revoked, waiting for the independent read".into()
-        } else {
-            status
+        step.note(match status.as_str() {
+            "revoked" | "restored" => format!("{}, waiting for the independent read", show::word(&status)),
+            _ => status,
         });
     }
 

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod people;
 pub mod receiver;
 pub mod server;
+pub mod slack_app;
 pub mod twin;
 pub mod upstream;
 mod witness;

@@ -117,6 +117,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
         manager: row.manager.as_deref().map(parse).transpose()?,
         location: Some(row.location.clone()),
         time_zone: Some(row.time_zone.clone()),
+        contract_end: None,
         status: PersonStatus::Active,
         case: None,
         legal_hold: row.legal_hold.clone().map(|reason| LegalHold { reason, since }),

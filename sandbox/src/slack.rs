@@ -3,13 +3,14 @@
 use crate::{
     credentials::{Maker, pairs},
     people::SamplePerson,
-    twin::{AccountView, Ask, Reply, Twin, World, slice},
+    slack_app::{App, Member},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, slice},
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ID: &str = "slack";
-const TEAM: &str = "T0SANDBOX";
+pub(crate) const TEAM: &str = "T0SANDBOX";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// Entries per page: small, so that every list of the sample data has more than one.
 const PAGE: usize = 2;
@@ -53,6 +54,7 @@ struct Slack {
     scim_groups: Vec<Group>,
     /// Oldest first.
     log: Vec<Value>,
+    app: App,
 }
 
 /// The credentials that leaver presents here.
@@ -83,6 +85,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         ],
         scim_groups: Vec::new(),
         log: Vec::new(),
+        app: App::new(world),
     };
     for department in ["Engineering", "Sales", "Finance", "Support", "Security", "People", "Audit"] {
         slack.scim_groups.push(group(&format!("S1{}", department.to_uppercase()), department, false));
@@ -153,6 +156,7 @@ impl Slack {
     fn web(&mut self, ask: &Ask, method: &str) -> Reply {
         match ask.credential("Bearer ") {
             "" => return refused("not_authed"),
+            token if self.app.knows(token) => return self.bot(ask, method),
             token if token != self.token => return refused("invalid_auth"),
             _ => {}
         }
@@ -162,15 +166,7 @@ impl Slack {
                                   "team_id": TEAM, "user_id": "U0LEAVER", "is_enterprise_install": true});
                 Reply::json(200, body)
             }
-            ("GET", "users.lookupByEmail") => {
-                // As the vendor: the deactivated cannot be looked up.
-                let hit = self.users.iter().find(|user| user.active && user.email == ask.param("email"));
-                hit.map_or_else(|| refused("users_not_found"), |user| good("user", user.web()))
-            }
-            ("GET", "users.info") => {
-                let hit = self.index(ask.param("user"));
-                hit.map_or_else(|| refused("user_not_found"), |index| good("user", self.users[index].web()))
-            }
+            ("GET", "users.lookupByEmail" | "users.info") => self.look_up(ask, method),
             ("GET", "users.list") => paged(ask, "members", self.users.iter().map(User::web).collect()),
             ("GET", "admin.users.session.list") => self.sessions(ask),
             ("GET", "team.integrationLogs") => self.integrations(ask),
@@ -183,9 +179,44 @@ impl Slack {
                 let group = self.usergroups.iter().find(|group| group.id == ask.param("usergroup"));
                 group.map_or_else(|| refused("no_such_subteam"), |group| good("users", json!(group.members)))
             }
+            // The token of the administrator has none of the scopes of a bot.
+            ("POST", method) if method.starts_with("chat.") => refused("missing_scope"),
             ("POST", _) => self.change(&ask.form(), method),
             _ => refused("unknown_method"),
         }
+    }
+
+    fn look_up(&self, ask: &Ask, method: &str) -> Reply {
+        if method == "users.info" {
+            let hit = self.index(ask.param("user"));
+            return hit
+                .map_or_else(|| refused("user_not_found"), |index| good("user", self.users[index].web()));
+        }
+        // As the vendor: the deactivated cannot be looked up.
+        let hit = self.users.iter().find(|user| user.active && user.email == ask.param("email"));
+        hit.map_or_else(|| refused("users_not_found"), |user| good("user", user.web()))
+    }
+
+    /// What the token of leaver's app may: write messages and look people up.
+    fn bot(&mut self, ask: &Ask, method: &str) -> Reply {
+        match (ask.method.as_str(), method) {
+            ("GET", "users.lookupByEmail" | "users.info") => self.look_up(ask, method),
+            ("POST", "chat.postMessage" | "chat.update") => {
+                let members = self.members();
+                self.app.chat(ask, method, &members)
+            }
+            _ => refused("not_allowed_token_type"),
+        }
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let one = |user: &User| Member {
+            id: user.id.clone(),
+            username: user.username.clone(),
+            handle: user.handle.clone(),
+            active: user.active,
+        };
+        self.users.iter().map(one).collect()
     }
 
     fn sessions(&self, ask: &Ask) -> Reply {
@@ -407,6 +438,11 @@ impl Twin for Slack {
         }
     }
 
+    fn face(&mut self, ask: &Ask) -> Option<Face> {
+        let members = self.members();
+        self.app.face(ask, &members)
+    }
+
     fn account(&self, username: &str) -> AccountView {
         let Some(user) = self.users.iter().find(|user| user.username == username) else {
             return AccountView::default();
@@ -436,7 +472,7 @@ fn good(name: &str, value: Value) -> Reply {
 }
 
 /// A refusal, which the Web API tells with status 200.
-fn refused(code: &str) -> Reply {
+pub(crate) fn refused(code: &str) -> Reply {
     Reply::json(200, json!({"ok": false, "error": code}))
 }
 

@@ -6,7 +6,7 @@ use leaver_domain::time::Timestamp;
 use ring::signature;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The sample data that stand-ins start from.
 #[derive(Debug, Clone)]
@@ -135,12 +135,71 @@ pub struct AccountView {
     pub grants: Vec<String>,
 }
 
+/// What a stand-in answers at the sandbox's own face.
+#[derive(Debug)]
+pub enum Face {
+    /// This.
+    Answer(Reply),
+    /// What somebody else answers, to whom the vendor would send this.
+    Send(Outgoing),
+}
+
+/// A request that a vendor sends.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// To where.
+    pub to: String,
+    /// Its headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: String,
+    /// How long the vendor waits for the answer.
+    pub within: Duration,
+}
+
+impl Outgoing {
+    /// Sends it, to this machine only, and tells the status, the body and how long it took, in milliseconds. The status is
+    /// `null` where no answer came in time.
+    pub async fn send(self) -> Reply {
+        let here = ["127.0.0.1", "localhost", "[::1]"];
+        let is_here = url::Url::parse(&self.to).is_ok_and(|url| {
+            url.host_str().is_some_and(|host| here.contains(&host) || host.ends_with(".localhost"))
+        });
+        if !is_here {
+            return Reply::json(400, json!({"error": "only addresses on this machine are sent to"}));
+        }
+        let Ok(client) = leaver_adapters::http::client() else {
+            return Reply::json(503, json!({"error": "no HTTP client"}));
+        };
+        let mut request = client.post(&self.to).timeout(self.within).body(self.body);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let began = std::time::Instant::now();
+        let answer = async {
+            let answer = request.send().await?;
+            let status = answer.status().as_u16();
+            Ok::<_, reqwest::Error>((status, answer.text().await?))
+        };
+        let answer = answer.await;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Ok((status, body)) => Reply::json(200, json!({"status": status, "body": body, "millis": millis})),
+            Err(_) => Reply::json(200, json!({"status": null, "body": null, "millis": millis})),
+        }
+    }
+}
+
 /// One vendor.
 pub trait Twin: Send {
     /// Answers one request, as the vendor would, authentication included.
     fn answer(&mut self, ask: &Ask) -> Reply;
     /// What is held of a sample person now.
     fn account(&self, username: &str) -> AccountView;
+    /// What the sandbox's own face answers beyond accounts, below this system's name; `None` for no such address.
+    fn face(&mut self, _: &Ask) -> Option<Face> {
+        None
+    }
     /// The real service behind it, where one runs beside the sandbox.
     fn upstream(&self) -> Option<Arc<dyn Upstream>> {
         None

@@ -13,7 +13,7 @@ use leaver_domain::{
     plan::Evidence,
     risk::RiskLevel,
 };
-use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, risk_settings};
+use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, restored, risk_settings};
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -155,7 +155,7 @@ async fn the_emulators_own_users_are_revoked_restored_and_reset() {
     assert_eq!(again.fault, None);
     assert!(again.done.iter().all(|done| done.action.evidence == Evidence::Receipt), "{:?}", again.done);
 
-    let back = run::restore(to.adapter.as_ref(), &to.http, &john, &found.found).await;
+    let back = restored(&to, &john, &found.found).await;
     assert_eq!(back.fault, None);
     assert_eq!(comparable(&back.after.expect("a reading")), comparable(&found.found));
     his.adapter.probe(&his.http).await.expect("his key works again");

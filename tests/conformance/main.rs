@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
-use leaver_adapters::{SPECS, run};
+use leaver_adapters::{
+    SPECS,
+    restore::{self, Wanted},
+    run,
+};
 use leaver_domain::{
     fault::FaultKind,
-    inventory::AccountStatus,
+    inventory::{AccountStatus, GrantKind},
     plan::{ActionKind, Evidence},
     risk::RiskLevel,
 };
-use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, risk_settings};
+use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, restored, risk_settings};
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -253,10 +257,43 @@ async fn restoring_brings_back_what_can_be_restored() {
         let to = stage.connect(system, BUDGET);
         let (survey, report) = john.revoke(&to).await;
         assert_eq!(report.fault, None, "{system}");
-        let back = run::restore(to.adapter.as_ref(), &to.http, &john.person, &survey.found).await;
+        let back = restored(&to, &john.person, &survey.found).await;
         assert_eq!(back.fault, None, "{system}");
         assert_eq!(comparable(&back.after.expect(system)), comparable(&survey.found), "{system}");
         assert_eq!(stage.account(system, "john.doe").await["active"], true, "{system}");
+        let again = restored(&to, &john.person, &survey.found).await;
+        assert_eq!((again.fault, again.done), (None, Vec::new()), "{system}");
+    }
+}
+
+/// A partial revocation takes the grant of one id and nothing else, and asking for that id gives it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_grant_is_taken_and_given_by_its_id() {
+    let stage = Stage::start().await;
+    for system in rows() {
+        let john = Leaver::of("john.doe");
+        let to = stage.connect(system, BUDGET);
+        let (adapter, none) = (to.adapter.as_ref(), BTreeSet::new());
+        let before = john.survey(&to).await.found;
+        let one = before.grants.iter().find(|grant| {
+            grant.fixed.is_none() && grant.kind == GrantKind::Group && adapter.grant(&grant.id).is_some()
+        });
+        let one = one.expect(system);
+        let mut partial = Leaver::of("john.doe");
+        partial.scope.grants = Some([one.id.clone()].into());
+        let (survey, report) = partial.revoke(&to).await;
+        assert_eq!((report.fault, survey.plan.0.len()), (None, 1), "{system}: {:?}", survey.plan);
+        let after = report.after.expect(system);
+        assert!(!after.grants.iter().any(|held| held.id == one.id), "{system}");
+        assert_eq!((after.grants.len(), after.is_active()), (before.grants.len() - 1, true), "{system}");
+        let permissions = [one.id.clone()].into();
+        let wanted = Wanted { before: None, permissions: &permissions };
+        for writes in [1, 0] {
+            let outlook = restore::survey(adapter, &to.http, &john.person, wanted).await.expect(system);
+            let back = restore::restore(adapter, &to.http, &john.person, wanted, outlook, &none).await;
+            assert_eq!((back.fault, back.done.len()), (None, writes), "{system}");
+            assert_eq!(comparable(&back.after.expect(system)), comparable(&before), "{system}");
+        }
     }
 }
 

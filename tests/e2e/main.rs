@@ -7,6 +7,7 @@ mod checkpoint;
 mod doors;
 mod evidence;
 mod house;
+mod humans;
 mod ledger;
 mod roles;
 mod signals;
@@ -22,12 +23,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-type Scenario = fn(Arc<House>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+type Scenario = fn(Arc<House>) -> Pin<Box<dyn Future<Output = ()>>>;
 
 macro_rules! scenarios {
     ($($module:ident :: $name:ident),* $(,)?) => {
         [$((concat!(stringify!($module), "::", stringify!($name)),
-            (|house: Arc<House>| Box::pin($module::$name(house)) as Pin<Box<dyn Future<Output = ()> + Send>>) as Scenario)),*]
+            (|house: Arc<House>| Box::pin($module::$name(house)) as Pin<Box<dyn Future<Output = ()>>>) as Scenario)),*]
     };
 }
 
@@ -39,6 +40,11 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     terminations::a_failing_system_is_retried_then_given_to_its_owner,
     terminations::a_rate_limit_is_waited_out,
     terminations::a_case_that_was_recorded_and_not_started_is_started_by_the_sweep,
+    terminations::a_case_whose_execution_died_gets_another_from_the_sweep,
+    humans::each_flagged_system_runs_or_not_as_a_human_decides,
+    humans::an_emergency_is_told_and_reviewed_by_somebody_else,
+    humans::what_is_asked_for_is_decided_holds_and_gives_back,
+    humans::the_brake_holds_who_comes_too_many_until_security_releases_them,
     doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
     doors::the_api_is_closed_without_a_good_token,
     doors::a_manager_sees_their_own_reports_only,
@@ -48,6 +54,9 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     signals::a_termination_is_told_to_the_bucket_and_to_the_receiver,
     stores::every_write_is_conditional,
     stores::a_before_state_is_kept_once_whatever_its_size,
+    stores::what_is_held_is_listed_as_long_as_it_is,
+    stores::whoever_has_not_left_is_counted,
+    stores::measures_are_due_in_the_order_of_their_time,
     ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
     ledger::invocations_of_the_function_that_meet_lose_nothing,
     ledger::a_changed_row_is_named,

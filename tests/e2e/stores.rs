@@ -2,15 +2,21 @@
 
 use crate::house::House;
 use leaver_domain::{
+    approval::{Approval, ApprovalStatus, Concerned, Need},
+    digest::Digest,
+    id::{CaseId, MeasureId},
     inventory::{Asset, Inventory},
-    ports::{CaseStore, StoreError},
+    measure::{Measure, MeasureStatus, What},
+    person::PersonStatus,
+    ports::{CaseStore, Change, StoreError},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) async fn every_write_is_conditional(house: Arc<House>) {
     let cases = house.cases();
     let mut person = leaver_tests::sandbox::person("john.doe");
     person.username = "store.test".parse().expect("a name");
+    person.employee_id = "STORE-1".parse().expect("a number");
     person.version = 1;
     cases.put_person(&person).await.expect("made");
     assert_eq!(cases.put_person(&person).await, Err(StoreError::Conflict), "made twice");
@@ -20,6 +26,17 @@ pub(crate) async fn every_write_is_conditional(house: Arc<House>) {
     cases.put_person(&person).await.expect("changed");
     assert_eq!(cases.put_person(&person).await, Err(StoreError::Conflict), "changed twice");
     assert_eq!(cases.person(&person.username).await.expect("read").as_ref(), Some(&person));
+    let by_number =
+        async |number: &str| cases.person_of_number(&number.parse().expect("a number")).await.expect("read");
+    assert_eq!(by_number("STORE-1").await.as_ref(), Some(&person));
+    assert_eq!(by_number("STORE-2").await, None);
+    let other = leaver_domain::person::Person {
+        username: "store.test2".parse().expect("a name"),
+        version: 1,
+        ..person.clone()
+    };
+    cases.put_person(&other).await.expect("made");
+    assert_eq!(by_number("STORE-1").await, None, "two with one number are nobody");
 }
 
 pub(crate) async fn a_before_state_is_kept_once_whatever_its_size(house: Arc<House>) {
@@ -39,4 +56,87 @@ pub(crate) async fn a_before_state_is_kept_once_whatever_its_size(house: Arc<Hou
     cases.keep_before(&case, &system, &first).await.expect("kept");
     cases.keep_before(&case, &system, &Inventory::absent()).await.expect("a repeat changes nothing");
     assert_eq!(cases.before(&case, &system).await.expect("read").as_ref(), Some(&first));
+}
+
+/// The brake's writes: what is held is listed at once and for as long as it is held, and a lost race leaves no trace.
+pub(crate) async fn what_is_held_is_listed_as_long_as_it_is(house: Arc<House>) {
+    let cases = house.cases();
+    let measure = MeasureId::of_request("release", "store-test");
+    let ids: Vec<CaseId> = (0..5).map(|n| format!("case-store-{n}").parse().expect("an id")).collect();
+    let brake = cases.brake().await.expect("read");
+    let mut next = brake.clone();
+    next.version += 1;
+    let hold = |id: &CaseId| Change::Hold(measure.clone(), id.clone());
+    let mut changes: Vec<Change> = ids.iter().map(hold).collect();
+    changes.push(Change::Brake(Box::new(next)));
+    cases.commit(&changes).await.expect("held");
+    assert_eq!(cases.held(&measure, 100).await.expect("read"), ids);
+    assert_eq!(cases.held(&measure, 2).await.expect("read").len(), 2);
+    let unhold = Change::Unhold(measure.clone(), ids[0].clone());
+    let stale = [unhold.clone(), changes[5].clone()];
+    assert_eq!(cases.commit(&stale).await, Err(StoreError::Conflict), "the brake had moved on");
+    assert_eq!(cases.held(&measure, 100).await.expect("read").len(), 5);
+    cases.commit(&[unhold]).await.expect("no longer held");
+    assert_eq!(cases.held(&measure, 100).await.expect("read"), ids[1..]);
+}
+
+pub(crate) async fn whoever_has_not_left_is_counted(house: Arc<House>) {
+    let cases = house.cases();
+    let before = cases.headcount().await.expect("a count");
+    assert!(before >= 40, "{before}: the sample people");
+    let mut person = leaver_tests::sandbox::person("john.doe");
+    person.username = "store.count".parse().expect("a name");
+    person.version = 1;
+    cases.put_person(&person).await.expect("made");
+    assert_eq!(cases.headcount().await.expect("a count"), before + 1);
+    person.status = PersonStatus::Left;
+    person.version = 2;
+    cases.put_person(&person).await.expect("changed");
+    assert_eq!(cases.headcount().await.expect("a count"), before);
+}
+
+/// Over all shards the earliest first, whether their end lies ahead or they are being taken back.
+pub(crate) async fn measures_are_due_in_the_order_of_their_time(house: Arc<House>) {
+    let (cases, policy) = (house.cases(), leaver_tests::flow::policy("local"));
+    let now = leaver_tests::sandbox::now();
+    // So far ahead that nobody brings them to an end meanwhile.
+    let far = |number: u64| now.plus(Duration::from_secs(86_400 * (36_500 + number)));
+    let concerned = Concerned { requested_by: "leaver", ..Concerned::default() };
+    let asked = Approval::ask(&policy.approvals, &concerned, Digest::ZERO, Need::one(), 1, now);
+    let approval = Approval { status: ApprovalStatus::Approved, ..asked };
+    let mut all = Vec::new();
+    for number in [5, 2, 7, 0, 3, 6, 1, 4] {
+        let is_ending = number % 2 == 1;
+        let measure = Measure {
+            measure_id: MeasureId::of_request("hold", &format!("store-test-{number}")),
+            what: What::Hold,
+            person: None,
+            requested_by: "leaver".into(),
+            reason: "a test of the store".into(),
+            requested_at: now,
+            until: Some(if is_ending { now } else { far(number) }),
+            status: if is_ending { MeasureStatus::Ending } else { MeasureStatus::Active },
+            approval: approval.clone(),
+            look_at: is_ending.then(|| far(number)),
+            cases: Vec::new(),
+            log: Vec::new(),
+            version: 1,
+        };
+        cases.commit(&[Change::Measure(Box::new(measure.clone()))]).await.expect("written");
+        all.push((number, measure));
+    }
+    all.sort_by_key(|(number, _)| *number);
+    let ids: Vec<MeasureId> = all.iter().map(|(_, measure)| measure.measure_id.clone()).collect();
+    let due = async |number: u64| {
+        let mut due = cases.measures_due(far(number), 1_000).await.expect("read");
+        due.retain(|id| ids.contains(id));
+        due
+    };
+    assert_eq!(due(7).await, ids);
+    assert_eq!(due(3).await, ids[..4]);
+    for (_, mut measure) in all {
+        (measure.status, measure.version) = (MeasureStatus::Ended, 2);
+        cases.commit(&[Change::Measure(Box::new(measure))]).await.expect("written");
+    }
+    assert_eq!(due(7).await, [], "what is over is not looked at");
 }

@@ -7,7 +7,7 @@ use leaver_domain::{
     ports::{CaseStore, Recorded},
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 fn of<'a>(view: &'a Value, system: &str) -> &'a Value {
     let systems = view["systems"].as_array().expect("systems");
@@ -54,7 +54,7 @@ pub(crate) async fn a_clean_termination_is_verified_in_every_system(house: Arc<H
     let checked = leaver_cli::ledger::verify(&house.api("auditor"), None).await.expect("a check");
     assert_eq!(checked.broken, None);
     let used = crate::roles::transitions(&house, &case).await;
-    assert!(used <= 5 + 2 * systems.len(), "{used} state transitions");
+    assert!(used <= 8 + 2 * systems.len(), "{used} state transitions");
 }
 
 pub(crate) async fn a_dry_run_answers_with_the_plan_and_changes_nothing(house: Arc<House>) {
@@ -142,25 +142,48 @@ pub(crate) async fn a_rate_limit_is_waited_out(house: Arc<House>) {
 
 /// What a webhook leaves behind that is killed between its commit and its start.
 pub(crate) async fn a_case_that_was_recorded_and_not_started_is_started_by_the_sweep(house: Arc<House>) {
+    let case = recorded_a_minute_ago(&house, &house.others()[4], "evt-killed").await;
+    let swept = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
+    assert!(swept["started"].as_u64() >= Some(1), "{swept}");
+    let view = house.settled(&case).await;
+    assert_eq!(view["status"], "complete", "{view}");
+    let again = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
+    assert_eq!(again["due"], 0, "{again}");
+}
+
+/// An execution that ended before it did anything: the case gets another.
+pub(crate) async fn a_case_whose_execution_died_gets_another_from_the_sweep(house: Arc<House>) {
+    let case = recorded_a_minute_ago(&house, &house.others()[5], "evt-died").await;
+    let arn = &house.local.state_machine_arn;
+    let body = json!({"stateMachineArn": arn, "name": case, "input": json!({"check": "died"}).to_string()});
+    house.aws.json("states", "AWSStepFunctions.StartExecution", &body).await.expect("an execution");
+    let since = std::time::Instant::now();
+    loop {
+        let swept = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
+        assert_eq!(swept["failed"], 0, "{swept}");
+        if swept["revived"] == 1 {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(30), "it gets none: {swept}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(house.settled(&case).await["status"], "complete");
+}
+
+/// A case that the webhook recorded, and died before it started it: it had its time.
+async fn recorded_a_minute_ago(house: &House, person: &str, event: &str) -> String {
     let cases = house.cases();
     let policy: Policy = leaver_tests::flow::policy("local");
-    let person = cases.person(&"ada.abel00".parse().expect("a name")).await.expect("the store");
-    let person = match person {
-        Some(person) => person,
-        None => {
-            cases.person(&"casey.contract".parse().expect("a name")).await.expect("the store").expect("casey")
-        }
-    };
-    // Recorded a while ago: the webhook had its time.
+    let person = cases.person(&person.parse().expect("a name")).await.expect("the store").expect("somebody");
     let then = leaver_tests::sandbox::now().minus(Duration::from_secs(60));
     let trigger = leaver_domain::case::Trigger {
         source: "hris".into(),
-        event_id: "evt-killed".parse().expect("an id"),
+        event_id: event.parse().expect("an id"),
         by: "hris".into(),
         kind: "user_terminated".into(),
         at: then,
         received_at: then,
-        body: leaver_domain::digest::Digest::of(b"killed"),
+        body: leaver_domain::digest::Digest::of(event.as_bytes()),
     };
     let request = intake::Request {
         trigger,
@@ -171,14 +194,10 @@ pub(crate) async fn a_case_that_was_recorded_and_not_started_is_started_by_the_s
         dry_run: false,
         emergency: false,
         grants: None,
+        permissions: BTreeSet::new(),
+        measure: None,
     };
     let opening = intake::open(&person, &request, &policy, then);
     assert_eq!(cases.record(&opening).await.expect("recorded"), Recorded::New);
-    let case = opening.case.expect("a case").0.case_id.to_string();
-    let swept = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
-    assert!(swept["started"].as_u64() >= Some(1), "{swept}");
-    let view = house.settled(&case).await;
-    assert_eq!(view["status"], "complete", "{view}");
-    let again = crate::roles::invoke(&house, "leaver-local-sweep", &json!({})).await;
-    assert_eq!(again["due"], 0, "{again}");
+    opening.case.expect("a case").0.case_id.to_string()
 }

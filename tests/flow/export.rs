@@ -1,11 +1,16 @@
 //! From cases to the pack that an auditor takes away.
 
-use crate::recorded;
+use crate::{
+    measures::whole::{ended, flagged_in_need},
+    recorded,
+};
 use flate2::read::GzDecoder;
 use leaver_domain::{
     export::{Archive, Export, ExportStatus, Period},
     ledger::EventKind,
     ports::{EvidenceStore, LedgerStore, ObjectStore},
+    reviews::{self, ReviewKind},
+    tasks::{self, Closer, TaskId},
     time::Timestamp,
 };
 use leaver_evidence::verify::{Trust, verify};
@@ -145,4 +150,39 @@ async fn what_is_missing_is_said_and_asking_again_helps() {
     let again = failed.again(now()).expect("asked again");
     house.cases.put_export(&again).await.unwrap();
     assert_eq!(make(&house, &again).await.unwrap().status, ExportStatus::Ready);
+}
+
+/// Emergency access over a flagged account, from its beginning to its review, as an auditor finds it in the pack.
+#[tokio::test(flavor = "multi_thread")]
+async fn emergency_access_is_unreviewed_in_the_pack_until_somebody_who_may_has_looked_at_it() {
+    let mut house = House::new().await;
+    let (_, emergency) = flagged_in_need(&mut house).await;
+    let (_, back) = ended(&house, &emergency).await;
+    let review = reviews::id_of(ReviewKind::BreakGlass, &emergency.cases[0]);
+    for reviewed in [false, true] {
+        if reviewed {
+            let by = Closer { username: "taylor.admin".parse().unwrap(), steward: true };
+            let (task, over) = (TaskId::Review(review.clone()), emergency.until.unwrap());
+            tasks::close(&house.cases, &house.workflow, &task, &by, "in order", &[], over).await.unwrap();
+        }
+        house.feed().await;
+        house.publish().await;
+        let archive = make(&house, &asked(&house).await).await.unwrap().archive.expect("an archive");
+        let dir = tempfile::tempdir().unwrap();
+        unpacked(&house, &archive, dir.path()).await;
+        assert!(verify(dir.path(), &Trust::default()).ok);
+        let table = std::fs::read_to_string(dir.path().join("exceptions.csv")).unwrap();
+        let has = |kind: &str, id: &str| table.contains(&format!("\n{kind},{id},"));
+        let (measure, review) = (emergency.measure_id.as_str(), review.as_str());
+        assert!(has("emergency", measure) && !has("overdue", measure), "{table}");
+        assert_eq!(has("unreviewed", measure), !reviewed, "{table}");
+        assert_eq!(
+            (has("task_opened", review), has("task_closed", review)),
+            (!reviewed, reviewed),
+            "{table}"
+        );
+        assert!(!has("finding", review), "{table}");
+        // What was flagged was taken under the measure's approval, which is among the rows.
+        assert!(!has("unapproved", back.as_ref().unwrap().as_str()), "{table}");
+    }
 }

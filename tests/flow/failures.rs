@@ -13,6 +13,7 @@ use leaver_domain::{
 use leaver_tests::{
     failing::{Failing, When},
     flow::House,
+    sandbox::restored,
 };
 use serde_json::json;
 
@@ -149,7 +150,7 @@ async fn access_that_comes_back_before_the_delayed_read_is_found() {
     let to = house.stage.connect("okta", std::time::Duration::from_secs(5));
     let before = house.cases.before(&case, &"okta".parse().unwrap()).await.unwrap().unwrap();
     let who = leaver_tests::sandbox::person("john.doe");
-    leaver_adapters::run::restore(to.adapter.as_ref(), &to.http, &who, &before).await;
+    restored(&to, &who, &before).await;
     let fault = house.step(&house.cases, &case, "okta", Step::Verify).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::NotVerified);
     house.close(&house.cases, &case).await.unwrap();
@@ -163,14 +164,14 @@ async fn a_flagged_system_waits_and_nothing_is_written_to_it() {
     let house = House::new().await;
     let case = recorded(&house, "riley.owner").await;
     let mut before = Vec::new();
-    for system in house.policy.systems.keys() {
+    for system in house.policy.automatic() {
         before.push((system.clone(), house.stage.account(system.as_str(), "riley.owner").await));
     }
     house.execute(&case).await;
     let (record, systems) = house.case(&case).await;
     let flagged: Vec<_> = systems.iter().filter(|s| s.status == SystemStatus::AwaitingApproval).collect();
     let expected = ["github", "google_workspace", "slack"];
-    let expected: Vec<_> = house.policy.systems.keys().filter(|s| expected.contains(&s.as_str())).collect();
+    let expected: Vec<_> = house.policy.automatic().filter(|s| expected.contains(&s.as_str())).collect();
     assert_eq!(flagged.iter().map(|system| &system.system).collect::<Vec<_>>(), expected);
     for system in &flagged {
         assert_eq!(system.risk.as_ref().unwrap().level, RiskLevel::Flagged);

@@ -141,7 +141,8 @@ async fn a_case_whose_start_was_lost_is_started_by_the_sweep_after_a_moment() {
     let workflow = MemoryWorkflow::default();
     let sweep = |at: Timestamp| {
         let (store, workflow, log) = (&house.cases, &workflow, appending(&house.ledger));
-        async move { leaver_sweep::handle(&Sweep { store, workflow, log, now: at }).await.unwrap() }
+        let sweep = Sweep { policy: &house.policy, store, workflow, log, now: at };
+        async move { leaver_sweep::handle(&sweep).await.unwrap() }
     };
     assert_eq!(sweep(now()).await.due, 0, "the webhook gets the time to do it itself");
     let later = now().plus(Duration::from_secs(21));
@@ -162,7 +163,13 @@ async fn a_leaving_in_the_future_waits_for_its_instant() {
     assert_eq!(response.status_code, 202);
     assert!(house.workflow.started().is_empty());
     let log = || appending(&house.ledger);
-    let sweep = |at| Sweep { store: &house.cases, workflow: &house.workflow, log: log(), now: at };
+    let sweep = |at| Sweep {
+        policy: &house.policy,
+        store: &house.cases,
+        workflow: &house.workflow,
+        log: log(),
+        now: at,
+    };
     assert_eq!(leaver_sweep::handle(&sweep(days(2))).await.unwrap().due, 0);
     assert_eq!(leaver_sweep::handle(&sweep(days(5))).await.unwrap().started, 1);
 }

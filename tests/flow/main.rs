@@ -3,10 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
+mod approvals;
+mod brake;
+mod consent;
 mod export;
 mod failures;
+mod held;
 mod intake;
+mod measures;
+mod named;
+mod restoring;
 mod sealing;
+mod slack;
+mod tasks;
+mod unfinished;
 
 use leaver_adapter::Step;
 use leaver_domain::{
@@ -48,7 +58,7 @@ async fn a_clean_termination_is_verified_everywhere_and_gives_one_access_row_per
     house.feed().await;
     let log = house.log().await;
     let access: Vec<_> = log.iter().filter(|(entry, _)| entry.is_access_row()).collect();
-    assert_eq!(access.len(), house.policy.systems.len() + 1);
+    assert_eq!(access.len(), house.policy.automatic().count() + 1);
     for (entry, evidence) in &access {
         assert_eq!(entry.outcome, Outcome::Success);
         assert_eq!(entry.username, "john.doe");
@@ -58,7 +68,10 @@ async fn a_clean_termination_is_verified_everywhere_and_gives_one_access_row_per
             assert!(entry.risk.is_some());
         } else {
             assert_eq!(evidence["facts"]["policy_digest"], house.policy.digest().to_string());
-            assert_eq!(evidence["facts"]["systems"].as_array().unwrap().len(), house.policy.systems.len());
+            assert_eq!(
+                evidence["facts"]["systems"].as_array().unwrap().len(),
+                house.policy.automatic().count()
+            );
         }
     }
     for kind in [EventKind::ValidationCompleted, EventKind::VerificationCompleted, EventKind::CaseClosed] {
@@ -74,13 +87,13 @@ async fn somebody_without_accounts_gets_an_access_row_that_says_so() {
     let (record, systems) = house.case(&case).await;
     assert_eq!(record.status, CaseStatus::Complete);
     let absent = systems.iter().filter(|system| system.status == SystemStatus::NotApplicable).count();
-    let expected = house.policy.systems.keys();
+    let expected = house.policy.automatic();
     let only = ["github", "google_workspace", "okta", "slack"];
     assert_eq!(absent, expected.filter(|system| !only.contains(&system.as_str())).count());
     house.feed().await;
     let log = house.log().await;
     let access = log.iter().filter(|(entry, _)| entry.is_access_row()).count();
-    assert_eq!(access, house.policy.systems.len() + 1);
+    assert_eq!(access, house.policy.automatic().count() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +123,7 @@ async fn two_invocations_of_one_step_at_once_end_in_one_result() {
     let house = House::new().await;
     let case = recorded(&house, "john.doe").await;
     house.plan(&house.cases, &case).await.unwrap();
-    for system in house.policy.systems.keys() {
+    for system in house.policy.automatic() {
         let run = || house.step(&house.cases, &case, system.as_str(), Step::Run);
         let (one, other) = tokio::join!(run(), run());
         assert!(one.is_ok() || other.is_ok(), "{system}: {one:?} {other:?}");
@@ -122,5 +135,5 @@ async fn two_invocations_of_one_step_at_once_end_in_one_result() {
     house.feed().await;
     let log = house.log().await;
     let access = log.iter().filter(|(entry, _)| entry.is_access_row()).count();
-    assert_eq!(access, house.policy.systems.len() + 1);
+    assert_eq!(access, house.policy.automatic().count() + 1);
 }

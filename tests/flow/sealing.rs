@@ -31,13 +31,13 @@ async fn close<'a>(house: &'a House, case: &CaseId, wait: Wait<'a>) -> Result<Op
         wait,
         tries: 3,
     };
-    let input = leaver_close::Input { case_id: Some(case.clone()), systems: vec![] };
+    let input = leaver_close::Input { case_id: Some(case.clone()), system: None, systems: vec![] };
     leaver_close::handle(&close, input).await.map(|output| output.status).map_err(|fault| fault.kind)
 }
 
 async fn sweep(house: &House, at: Timestamp) -> Swept {
     let log = appending(&house.ledger);
-    let sweep = Sweep { store: &house.cases, workflow: &house.workflow, log, now: at };
+    let sweep = Sweep { policy: &house.policy, store: &house.cases, workflow: &house.workflow, log, now: at };
     leaver_sweep::handle(&sweep).await.unwrap()
 }
 
@@ -103,7 +103,7 @@ async fn rows_that_the_stream_lost_are_taken_from_the_table_and_the_case_is_clos
     let idle: Wait<'_> = &|_| Box::pin(async {});
     assert_eq!(close(&house, &case, idle).await, Err(FaultKind::Unpublished));
     assert_eq!(sweep(&house, now()).await, Swept::default(), "the stream gets the time to bring them itself");
-    let rows = 2 * house.policy.systems.len() + 2;
+    let rows = 2 * house.policy.automatic().count() + 2;
     assert_eq!(sweep(&house, later()).await.recovered, rows);
     assert_eq!(close(&house, &case, idle).await, Err(FaultKind::Unpublished));
     assert_eq!(sweep(&house, later()).await.recovered, 1, "the last row was lost as well");
@@ -181,10 +181,22 @@ async fn a_sweep_that_dies_at_any_call_is_finished_by_the_next() {
                 let (store, log) =
                     (Failing::behind(&cases, fuse.clone()), FailingLog::behind(&ledger, fuse.clone()));
                 let workflow = &house.workflow;
-                let dying = Sweep { store: &store, workflow, log: appending(&log), now: later() };
+                let dying = Sweep {
+                    policy: &house.policy,
+                    store: &store,
+                    workflow,
+                    log: appending(&log),
+                    now: later(),
+                };
                 let _ = fuse.invocation(leaver_sweep::handle(&dying)).await;
                 checked(&ledger).await;
-                let next = Sweep { store: &cases, workflow, log: appending(&ledger), now: later() };
+                let next = Sweep {
+                    policy: &house.policy,
+                    store: &cases,
+                    workflow,
+                    log: appending(&ledger),
+                    now: later(),
+                };
                 leaver_sweep::handle(&next).await.unwrap();
                 let record = cases.case(&case).await.unwrap().unwrap();
                 let rows = sealing::rows_of(&record, &cases.systems(&case).await.unwrap());

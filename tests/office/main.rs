@@ -9,7 +9,7 @@ use leaver_domain::{
     plan::ActionKind,
     risk::{RiskLevel, Rule},
 };
-use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, risk_settings};
+use leaver_tests::sandbox::{Connected, Stage, comparable, full_scope, now, person, restored, risk_settings};
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -61,7 +61,7 @@ async fn an_entra_administrator_loses_roles_and_eligibilities_and_gets_them_back
     let last = survey(&to, "taylor.admin").await.expect("a survey");
     assert_eq!(last.risk.level, RiskLevel::Flagged);
     assert_eq!(last.risk.findings[0].rule, Rule::LastAdmin);
-    let back = run::restore(to.adapter.as_ref(), &to.http, &person("sam.admin"), &before.found).await;
+    let back = restored(&to, &person("sam.admin"), &before.found).await;
     assert_eq!(back.fault, None);
     assert_eq!(comparable(&back.after.expect("a fresh reading")), comparable(&before.found));
 }
@@ -103,7 +103,7 @@ async fn a_mailbox_is_closed_before_the_suspension_and_opened_by_a_restore() {
     assert_eq!(mailbox(&stage.account("google_workspace", "john.doe").await), 0);
     let after = report.after.and_then(|after| after.account).expect("the account");
     assert!(after.facts.contains_key("mailbox"), "what cannot be read is said so: {after:?}");
-    let back = run::restore(to.adapter.as_ref(), &to.http, &person("john.doe"), &before.found).await;
+    let back = restored(&to, &person("john.doe"), &before.found).await;
     assert_eq!(back.fault, None);
     assert_eq!(mailbox(&stage.account("google_workspace", "john.doe").await), 2);
 }
@@ -120,7 +120,7 @@ async fn workspace_administrators_lose_their_roles_and_the_last_one_waits_for_a_
     assert!(after.grants.iter().all(|grant| grant.kind != GrantKind::Role));
     let last = survey(&to, "taylor.admin").await.expect("a survey");
     assert_eq!(last.risk.findings[0].rule, Rule::LastAdmin);
-    let back = run::restore(to.adapter.as_ref(), &to.http, &person("sam.admin"), &before.found).await;
+    let back = restored(&to, &person("sam.admin"), &before.found).await;
     assert_eq!(back.fault, None);
     assert_eq!(comparable(&back.after.expect("a fresh reading")), comparable(&before.found));
 }

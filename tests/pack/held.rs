@@ -5,7 +5,11 @@ use crate::{
     forge::{Folder, Log, witness},
 };
 use leaver_domain::ledger::VerifierKey;
-use leaver_evidence::{layout, sample_log::SampleLog, verify::Trust};
+use leaver_evidence::{
+    layout,
+    sample_log::{Case, Opening, SampleLog},
+    verify::Trust,
+};
 use std::process::Command;
 
 #[test]
@@ -57,6 +61,18 @@ fn hrs_own_list_is_compared_with_the_cases() {
     with("username,termination_date\njohn.doe,tomorrow\n")
         .refused(None, "record 2: its termination_date is not a date");
     with("name\nx\n").refused(None, "HR's list: it needs the column termination_date");
+    // A case that was called off took nothing: whoever is on the list has none, and nobody is missed on it.
+    let mut off = SampleLog::new("2026-02-02T08:00:00Z");
+    let mut case = Case::new(1, "john.doe", "hris");
+    case.open(&mut off, &Opening::default());
+    case.let_go(&mut off, false, "harper.hr", "measure-1");
+    let files = off.whole("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z").unwrap();
+    let list = |list: &str| Both::of(&files, &Trust { hr: Some(list.into()), ..Trust::default() });
+    list("username,termination_date\njohn.doe,2026-02-02\n")
+        .refused(None, "HR's list: record 2: john.doe left on 2026-02-02 and has no case in the pack");
+    let both = list("username,termination_date\n");
+    both.verified();
+    assert!(both.first.remarks.is_empty() && both.second["remarks"] == serde_json::json!([]));
     let both = with("employee_id,termination_date\n");
     both.verified();
     assert!(both.first.remarks[0].contains("this person is not on HR's list"));

@@ -3,21 +3,26 @@
 
 use async_trait::async_trait;
 use leaver_domain::{
+    approval::ApprovalId,
+    brake::Brake,
     case::{CaseRecord, Finding, SystemRecord},
-    id::{CaseId, EventId, SystemId, Username},
+    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Head},
+    measure::Measure,
     person::Person,
     ports::{
-        Appended, Batch, CasePage, CaseStore, EventMark, LedgerStore, Located, Opening, Present, Recorded,
-        Row, StoreError,
+        Appended, Batch, CasePage, CaseStore, Change, EventMark, LedgerStore, Located, Opening, Present,
+        Recorded, Row, StoreError,
     },
+    reviews::Review,
+    tasks::TaskId,
     time::Timestamp,
 };
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -87,6 +92,7 @@ impl Fuse {
 pub struct Failing<'a> {
     inner: &'a dyn CaseStore,
     fuse: Arc<Fuse>,
+    meets: Mutex<Option<Vec<Change>>>,
 }
 
 impl<'a> Failing<'a> {
@@ -97,7 +103,13 @@ impl<'a> Failing<'a> {
 
     /// Behind a fuse that other stores share.
     pub fn behind(inner: &'a dyn CaseStore, fuse: Arc<Fuse>) -> Self {
-        Self { inner, fuse }
+        Self { inner, fuse, meets: Mutex::new(None) }
+    }
+
+    /// Fails nothing; somebody else writes these changes right after the held cases were listed for the first time.
+    pub fn meeting(inner: &'a dyn CaseStore, changes: Vec<Change>) -> Self {
+        let fuse = Arc::new(Fuse::at(i64::MAX, When::Before));
+        Self { inner, fuse, meets: Mutex::new(Some(changes)) }
     }
 
     /// Whether the call was reached.
@@ -106,6 +118,8 @@ impl<'a> Failing<'a> {
     }
 
     async fn go<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        // As over a network, others get their turn between two calls.
+        tokio::task::yield_now().await;
         self.fuse.go(call).await
     }
 }
@@ -162,6 +176,9 @@ impl CaseStore for Failing<'_> {
     async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
         self.go(self.inner.person(username)).await
     }
+    async fn person_of_number(&self, number: &EmployeeId) -> Result<Option<Person>, StoreError> {
+        self.go(self.inner.person_of_number(number)).await
+    }
     async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
         self.go(self.inner.put_person(person)).await
     }
@@ -202,5 +219,40 @@ impl CaseStore for Failing<'_> {
     }
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.go(self.inner.open_finding(id, finding)).await
+    }
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        self.go(self.inner.commit(changes)).await
+    }
+    async fn measure(&self, id: &MeasureId) -> Result<Option<Measure>, StoreError> {
+        self.go(self.inner.measure(id)).await
+    }
+    async fn measures_of(&self, person: &Username) -> Result<Vec<Measure>, StoreError> {
+        self.go(self.inner.measures_of(person)).await
+    }
+    async fn measures_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        self.go(self.inner.measures_due(now, limit)).await
+    }
+    async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError> {
+        self.go(self.inner.asking(limit)).await
+    }
+    async fn review(&self, id: &ReviewId) -> Result<Option<Review>, StoreError> {
+        self.go(self.inner.review(id)).await
+    }
+    async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError> {
+        self.go(self.inner.tasks(limit)).await
+    }
+    async fn brake(&self) -> Result<Brake, StoreError> {
+        self.go(self.inner.brake()).await
+    }
+    async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let held = self.go(self.inner.held(measure, limit)).await;
+        let changes = self.meets.lock().expect("not poisoned").take();
+        if let Some(changes) = changes {
+            self.inner.commit(&changes).await?;
+        }
+        held
+    }
+    async fn headcount(&self) -> Result<u64, StoreError> {
+        self.go(self.inner.headcount()).await
     }
 }

@@ -134,8 +134,22 @@ impl House {
 
     /// The first step of an execution.
     pub async fn plan(&self, store: &dyn CaseStore, case: &CaseId) -> Result<leaver_plan::Output, Fault> {
-        let plan = leaver_plan::Plan { policy: &self.policy, store, now: now() };
-        leaver_plan::handle(&plan, leaver_plan::Input { case_id: Some(case.clone()), check: None }).await
+        self.plan_at(store, case, now()).await
+    }
+
+    /// The first step of an execution at an instant.
+    pub async fn plan_at(
+        &self,
+        store: &dyn CaseStore,
+        case: &CaseId,
+        now: Timestamp,
+    ) -> Result<leaver_plan::Output, Fault> {
+        let plan = leaver_plan::Plan { policy: &self.policy, store, workflow: &self.workflow, now };
+        leaver_plan::handle(
+            &plan,
+            leaver_plan::Input { case_id: Some(case.clone()), check: None, measure: None },
+        )
+        .await
     }
 
     /// One step of one system.
@@ -175,8 +189,11 @@ impl House {
         };
         let close =
             leaver_close::Close { policy: &self.policy, store, ledger, clock: &now, wait: &wait, tries: 3 };
-        leaver_close::handle(&close, leaver_close::Input { case_id: Some(case.clone()), systems: vec![] })
-            .await
+        leaver_close::handle(
+            &close,
+            leaver_close::Input { case_id: Some(case.clone()), system: None, systems: vec![] },
+        )
+        .await
     }
 
     /// An execution as the state machine runs it up to its last step, with its retries and without its waits.
@@ -187,7 +204,7 @@ impl House {
         for item in &planned.systems {
             for _ in 0..5 {
                 match self.step(store, case, &item.system, Step::Run).await {
-                    Ok(Some(SystemStatus::Revoked)) => revoked.push(&item.system),
+                    Ok(Some(SystemStatus::Revoked | SystemStatus::Restored)) => revoked.push(&item.system),
                     Err(fault) if fault.kind.is_retryable() => continue,
                     _ => {}
                 }

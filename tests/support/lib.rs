@@ -6,5 +6,6 @@ pub mod failing;
 pub mod flow;
 pub mod fuzz;
 pub mod fuzz_pack;
+pub mod machine;
 pub mod sandbox;
 pub mod signals;

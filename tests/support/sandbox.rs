@@ -1,6 +1,13 @@
 //! A sandbox of the test's own, and adapters connected to it.
 
-use leaver_adapters::{Adapter, Spec, http::Writer, settings::Settings};
+use leaver_adapters::{
+    Adapter, Spec,
+    http::Writer,
+    messenger::SlackMessenger,
+    restore::{self, Wanted},
+    run,
+    settings::Settings,
+};
 use leaver_domain::{
     inventory::Inventory,
     person::Person,
@@ -8,9 +15,13 @@ use leaver_domain::{
     risk::{RiskSettings, Severity},
     time::Timestamp,
 };
-use leaver_sandbox::{credentials::Maker, people, server::Sandbox};
+use leaver_sandbox::{credentials::Maker, people, server::Sandbox, slack_app};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A running sandbox.
 pub struct Stage {
@@ -40,6 +51,7 @@ impl Stage {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut settings = leaver_sandbox::settings(&url, &mut maker());
+        settings.insert(slack_app::ID.to_owned(), slack_app::settings(&url, &mut maker()));
         for (system, name, value) in further {
             settings.entry(system.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
         }
@@ -67,6 +79,25 @@ impl Stage {
         let http =
             Writer::open(self.client.clone(), spec, &settings, auth, clock, budget).expect("addresses");
         Connected { adapter, http }
+    }
+
+    /// leaver's Slack app, connected for this long.
+    pub fn messenger(&self, budget: Duration) -> SlackMessenger {
+        let settings = Settings::from_pairs(slack_app::ID, self.settings[slack_app::ID].clone());
+        let clock: leaver_adapters::http::Clock = Arc::new(now);
+        SlackMessenger::open(self.client.clone(), &settings, clock, budget).expect("usable settings")
+    }
+
+    /// The messages of leaver's Slack app as they stand, and what was told to those who pressed.
+    pub async fn slack(&self) -> Value {
+        self.get("/_sandbox/slack/messages").await
+    }
+
+    /// Presses a button, and tells what became of it; without `to`, the request that Slack would send.
+    pub async fn press(&self, press: Value) -> (u16, Value) {
+        let sent = self.client.post(format!("{}/_sandbox/slack/press", self.url)).json(&press).send().await;
+        let answer = sent.expect("the sandbox");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
     /// Injects a fault.
@@ -101,6 +132,14 @@ impl Stage {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await.expect("the sandbox");
         answer.json().await.expect("JSON")
     }
+}
+
+/// Brings back what can be restored of a before-state.
+pub async fn restored(to: &Connected, who: &Person, before: &Inventory) -> run::Report {
+    let permissions = BTreeSet::new();
+    let (adapter, wanted) = (to.adapter.as_ref(), Wanted { before: Some(before), permissions: &permissions });
+    let outlook = restore::survey(adapter, &to.http, who, wanted).await.expect("an account");
+    restore::restore(adapter, &to.http, who, wanted, outlook, &BTreeSet::new()).await
 }
 
 /// One RSA key for the whole suite: making one takes a second.

@@ -14,7 +14,7 @@ use leaver_domain::{
 };
 use leaver_platform::{Changed, changed};
 use leaver_tests::{flow::policy, sandbox::person, signals::stream_event};
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 /// The stream record of the documented sample event's case. `BLESS=1` rewrites the file.
 #[test]
@@ -38,6 +38,8 @@ fn the_ledgers_event_has_the_records_present_form() {
         dry_run: false,
         emergency: false,
         grants: None,
+        permissions: BTreeSet::new(),
+        measure: None,
     };
     let opening = intake::open(&person("john.doe"), &request, &policy("local"), at);
     let (case, _) = opening.case.expect("a case");

@@ -31,6 +31,14 @@ pub(crate) enum Case {
         /// Its id.
         id: String,
     },
+    /// Call off a case that has not begun: one that is held, or whose time has not come.
+    Cancel {
+        /// Its id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 impl Case {
@@ -53,6 +61,12 @@ impl Case {
                 let case = watch::follow(api, id, &Progress::detect(), WATCH).await?;
                 print(json, &case, show::case);
                 Ok(Exit::of_status(case["status"].as_str().unwrap_or_default()))
+            }
+            Self::Cancel { id, reason } => {
+                let path = format!("/api/v1/cases/{}/cancel", segment(id));
+                let (_, case) = api.post(&path, &json!({"reason": reason})).await?;
+                print(json, &case, show::case);
+                Ok(Exit::Done)
             }
         }
     }

@@ -1,11 +1,14 @@
 //! What can be asked of `leaver`.
 
+mod approvals;
 mod case;
 mod doctor;
 mod evidence;
 mod ledger;
 mod local;
+mod measure;
 mod revoke;
+mod tasks;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +44,15 @@ enum Command {
     /// Look at cases.
     #[command(subcommand)]
     Case(case::Case),
+    /// What is asked for about a person, and what they have.
+    #[command(flatten)]
+    Measure(measure::Measure),
+    /// What waits for a human, and the decision.
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// What waits for somebody, and saying that it is done.
+    #[command(subcommand)]
+    Tasks(tasks::Tasks),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -62,6 +74,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Revoke(revoke) => revoke.run(&target.client()?, json).await,
         Command::Case(case) => case.run(&target.client()?, json).await,
+        Command::Measure(measure) => measure.run(&target.client()?, json).await,
+        Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
+        Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -139,6 +154,24 @@ mod tests {
             "leaver case list",
             "leaver --json case show ID",
             "leaver case watch ID --json",
+            "leaver case cancel ID --reason R --json",
+            "leaver extend --user U --by 30d --reason R",
+            "leaver grant --user U --permissions okta:p --for 7d",
+            "leaver exception --user U --what retention_hold --until 2026-12-31T00:00:00Z --reason R",
+            "leaver break-glass --user U --for 2h --reason R --approver A",
+            "leaver restore --case ID --approval TICKET",
+            "leaver restore --user U --from 2026-02-03T14:30:00Z --json",
+            "leaver access --user U",
+            "leaver hold --user U --reason R --release",
+            "leaver approvals list",
+            "leaver approvals show ID",
+            "leaver approvals approve ID --reason R",
+            "leaver approvals approve ID",
+            "leaver approvals escalate ID",
+            "leaver approvals deny ID --reason R --json",
+            "leaver approvals escalate ID --reason R",
+            "leaver tasks list",
+            "leaver tasks close ID --statement S --evidence a.png b.pdf --evidence c",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",
@@ -152,7 +185,12 @@ mod tests {
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["leaver", "leaver revoke --user U", "leaver revoke --user U --reason R --at yesterday"] {
+        for line in [
+            "leaver",
+            "leaver approvals deny ID",
+            "leaver revoke --user U",
+            "leaver revoke --user U --reason R --at yesterday",
+        ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -18,7 +18,7 @@ use leaver_platform::DynamoCases;
 use leaver_sandbox::{
     credentials::Maker,
     people::{self, SamplePerson},
-    receiver,
+    receiver, slack_app,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -42,13 +42,13 @@ pub(super) async fn fill(
     let outputs = Outputs(&state.outputs);
     let mut make = Maker::default();
     let earlier = env.local().ok().filter(|_| state.filled.is_some());
-    let hris_token = earlier.as_ref().map(|local| local.hris_token.clone());
-    let slack = earlier.map(|local| local.slack_signing_secret);
+    let hris_token = earlier.map(|local| local.hris_token);
+    let slack = sandbox.settings.get(slack_app::ID).and_then(|app| app.get("signing_secret"));
     let local = Local {
         api_url: api_url(aws.base(), outputs.get("ApiUrl")?)?,
         dashboard_url: None,
         hris_token: hris_token.unwrap_or_else(|| make.token("hris_")),
-        slack_signing_secret: slack.unwrap_or_else(|| make.token("")),
+        slack_signing_secret: slack.cloned().unwrap_or_default(),
         endpoint_url: aws.base().to_owned(),
         region: REGION.to_owned(),
         tables: Tables {
@@ -73,7 +73,7 @@ pub(super) async fn fill(
     }
     write_private(&env.file(), &serde_json::to_vec_pretty(&local).context("local.json")?)?;
     state.filled = Some(sandbox.digest.clone());
-    let systems = sandbox.settings.keys().filter(|system| *system != receiver::ID).count();
+    let systems = sandbox.settings.keys().filter(|system| is_system(system)).count();
     step.done(&format!("{} people, {systems} systems", samples.len()));
     Ok(local)
 }
@@ -103,15 +103,22 @@ fn is_good(token: &str) -> bool {
     expires - jiff::Timestamp::now().as_second() > TOKEN_LEFT
 }
 
+/// Whether a stand-in is one of a system in which people have access.
+fn is_system(id: &str) -> bool {
+    ![receiver::ID, slack_app::ID].contains(&id)
+}
+
 async fn secrets(aws: &Aws, hris_token: &str, sandbox: &Sandbox) -> Result<(), Failure> {
     let put = async |name: String, value: Value| {
         let asked = json!({"SecretId": name, "SecretString": value.to_string()});
         aws.json("secretsmanager", "secretsmanager.PutSecretValue", &asked).await.context(name).map(drop)
     };
     put("leaver/local/hris".to_owned(), json!({"bearer_token": hris_token, "signing_secret": null})).await?;
-    for (system, settings) in sandbox.settings.iter().filter(|(system, _)| *system != receiver::ID) {
+    for (system, settings) in sandbox.settings.iter().filter(|(system, _)| is_system(system)) {
         put(format!("leaver/local/systems/{system}"), json!(settings)).await?;
     }
+    let app = sandbox.settings.get(slack_app::ID);
+    put("leaver/local/slack".to_owned(), app.map_or_else(|| json!({}), |app| json!(app))).await?;
     let known = sandbox.settings.get(receiver::ID);
     let known = known.map(|of| json!({"sandbox": {"url": of.get("url"), "token": of.get("token")}}));
     put("leaver/local/signals".to_owned(), known.unwrap_or_else(|| json!({}))).await
@@ -133,7 +140,26 @@ async fn seed_people(aws: &Aws, table: &str, samples: &[SamplePerson]) -> Result
     Ok(())
 }
 
-/// Makes everybody with a role a user of the API; a token by user name, and by role that of the first who holds it.
+/// Whose token is that of a role: the first holder's who is not that of another role already, so that whoever asks in one role
+/// is not whoever decides in another; where there is none, the first holder's.
+fn faces(samples: &[SamplePerson]) -> BTreeMap<&str, &str> {
+    let mut faces: BTreeMap<&str, &str> = BTreeMap::new();
+    for role in samples.iter().flat_map(|sample| &sample.roles) {
+        let holders = || {
+            let of = samples.iter().filter(|sample| sample.roles.contains(role));
+            of.map(|sample| sample.person.username.as_str())
+        };
+        let free = holders().find(|name| faces.values().all(|taken| taken != name));
+        if let Some(face) = free.or_else(|| holders().next())
+            && !faces.contains_key(role.as_str())
+        {
+            faces.insert(role, face);
+        }
+    }
+    faces
+}
+
+/// Makes everybody with a role a user of the API; a token by user name, and one by role.
 async fn users(
     aws: &Aws,
     outputs: &Outputs<'_>,
@@ -169,9 +195,10 @@ async fn users(
         let token = answer["AuthenticationResult"]["IdToken"].as_str();
         let token = token.ok_or_else(|| Failure::new(format!("{name} got no token")))?;
         tokens.insert(name.to_owned(), token.to_owned());
-        for role in &sample.roles {
-            tokens.entry(role.clone()).or_insert_with(|| token.to_owned());
-        }
+    }
+    for (role, name) in faces(samples) {
+        let token = tokens.get(name).cloned();
+        tokens.extend(token.map(|token| (role.to_owned(), token)));
     }
     Ok(tokens)
 }
@@ -185,6 +212,16 @@ mod tests {
         let url = api_url("http://127.0.0.1:1", "http://abc123.execute-api.127.0.0.1:1").unwrap();
         assert_eq!(url, "http://127.0.0.1:1/_aws/execute-api/abc123/$default");
         assert!(api_url("b", "nothing").is_err());
+    }
+
+    #[test]
+    fn whoever_opens_a_case_is_not_whoever_approves_it() {
+        let samples = people::load().unwrap();
+        let faces = faces(&samples);
+        assert_eq!((faces["security"], faces["approver"]), ("sam.admin", "taylor.admin"));
+        assert_eq!(faces["operator"], "sam.admin", "nobody else holds it");
+        let roles: Vec<&str> = faces.keys().copied().collect();
+        assert_eq!(roles, ["approver", "auditor", "hr", "manager", "operator", "security"]);
     }
 
     #[test]

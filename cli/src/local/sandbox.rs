@@ -12,7 +12,7 @@ use crate::failure::{Context as _, Failure};
 use leaver_domain::digest::Digest;
 use leaver_sandbox::{
     credentials::{Maker, Settings},
-    receiver,
+    receiver, slack_app,
 };
 use std::{fs, path::Path, time::Duration};
 
@@ -55,6 +55,7 @@ pub(super) async fn ensure(
     let (base, mut make) = (format!("http://127.0.0.1:{port}"), Maker::default());
     let mut settings = emulated(leaver_sandbox::settings(&base, &mut make), emulator);
     settings.insert(receiver::ID.to_owned(), receiver::settings(&base, &mut make));
+    settings.insert(slack_app::ID.to_owned(), slack_app::settings(&base, &mut make));
     write_private(&file, &serde_json::to_vec_pretty(&settings).context("credentials")?)?;
     let log = env.dir.join("sandbox.log");
     let running = Running::start(Start {

@@ -3,14 +3,18 @@
 //! Every step may be repeated, die in the middle, or run twice at once: the record is written by compare-and-swap, the
 //! before-state is kept once, and what is done follows from a fresh read.
 
+mod ending;
+mod gate;
+mod restore;
 mod run;
 mod verify;
 
 use leaver_adapters::{Adapter, http::Writer};
 use leaver_domain::{
-    case::{CaseRecord, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
     id::{CaseId, SystemId},
+    measures,
     plan::Scope,
     policy::Policy,
     ports::{CaseStore, StoreError},
@@ -87,6 +91,12 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
     let record = system.store.system(id, system.id).await.map_err(stored)?;
     let record = record.ok_or_else(|| internal(format!("{id} has no record for {}", system.id)))?;
     let status = match input.step {
+        // Only the execution's first step lets a case run, and it opens the review of an emergency. Until then, and where
+        // the case is held or called off, no system is touched, whoever invokes this.
+        Step::Run if !matches!(case.status, CaseStatus::Running | CaseStatus::AwaitingApproval) => {
+            record.status
+        }
+        Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
         Step::Verify | Step::Check => verify::verify(system, &case, record).await?,
     };
@@ -107,8 +117,11 @@ impl System<'_> {
         self.http.now()
     }
 
-    fn scope(&self, case: &CaseRecord) -> Scope {
-        Scope { grants: case.grants.clone(), ..self.policy.full_scope() }
+    /// What the case may take here, given the measures that were in force at the first attempt.
+    async fn scope(&self, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
+        let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
+        let at = record.started_at.unwrap_or_else(|| self.now());
+        Ok(measures::scope_for(self.policy, case, self.id, &measures, at))
     }
 
     /// Writes a record that was changed; its version goes up by one.
@@ -118,10 +131,19 @@ impl System<'_> {
     }
 }
 
-/// What every row about a revocation says of its case.
+/// What every row says of its case.
 fn revocation(case: &CaseRecord) -> Value {
-    json!({
+    let mut said = json!({
         "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by, "emergency": case.emergency,
         "effective_at": case.effective_at, "policy_digest": case.policy_digest,
-    })
+    });
+    if let Some(restores) = &case.restores {
+        said["restores"] = json!(restores);
+    }
+    said
+}
+
+/// What is done, in the word of the rows.
+fn verb(case: &CaseRecord) -> &'static str {
+    if case.mode == Mode::Reactivate { "restore" } else { "revoke" }
 }

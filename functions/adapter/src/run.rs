@@ -1,9 +1,13 @@
 //! Read, judge, plan, apply, read back.
 
-use crate::{System, internal, revocation, stored};
+use crate::{
+    System,
+    ending::{Ending, tell},
+    gate, internal, restore, revocation, stored, verb,
+};
 use leaver_adapters::run::{self, Done, Job, Report, Survey};
 use leaver_domain::{
-    case::{ActionTaken, CaseRecord, Finding, Happening, Residual, SystemRecord, SystemStatus},
+    case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
     fault::Fault,
     ledger::{EventKind, Outcome},
     person::Person,
@@ -17,13 +21,17 @@ pub(crate) async fn run(
     case: &CaseRecord,
     mut record: SystemRecord,
 ) -> Result<SystemStatus, Fault> {
-    use SystemStatus::{Failed, Queued, Running};
-    if !matches!(record.status, Queued | Running | Failed) {
+    use SystemStatus::{AwaitingApproval, Failed, Queued, Running};
+    let approved = record.status == AwaitingApproval && gate::is_approved(&record);
+    if !approved && !matches!(record.status, Queued | Running | Failed) {
         return Ok(record.status);
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
     let person = person.ok_or_else(|| internal("the person is not known any more"))?;
-    let scope = system.scope(case);
+    if let Some(why) = restore::called_off(case, &person) {
+        return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
+    }
+    let scope = system.scope(case, &record).await?;
     let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     let survey = match run::survey(system.adapter, system.http, &job).await {
         Ok(survey) => survey,
@@ -35,23 +43,26 @@ pub(crate) async fn run(
     if survey.found.account.is_none() && record.before.is_none() {
         return absent(system, case, record, survey).await;
     }
-    begin(system, case, &person, &mut record, &survey).await?;
+    let ending = Ending::of(system, case).await?;
+    begin(system, case, &person, &mut record, (&survey, ending.as_ref())).await?;
     if record.status == SystemStatus::AwaitingApproval {
         return Ok(record.status);
     }
-    let receipts = record.receipts();
+    let (receipts, activity) = (record.receipts(), survey.activity.clone());
     let report = run::revoke(system.adapter, system.http, &job, survey, &receipts).await;
-    finish(system, case, record, report).await
+    let more = ending.map(|ending| ending.facts(&record, &activity));
+    finish(system, case, record, report, more.unwrap_or_default()).await
 }
 
 /// Keeps the before-state and writes down what is about to happen, before anything is changed. A flagged system stops
-/// here. A repeat keeps what the first attempt saw: by now the account may be half revoked.
+/// here, unless what it takes is the end of a measure. A repeat keeps what the first attempt saw: by now the account may be
+/// half revoked.
 async fn begin(
     system: &System<'_>,
     case: &CaseRecord,
     person: &Person,
     record: &mut SystemRecord,
-    survey: &Survey,
+    (survey, ending): (&Survey, Option<&Ending>),
 ) -> Result<(), Fault> {
     let first = record.before.is_none();
     if first {
@@ -68,46 +79,37 @@ async fn begin(
     record.attempts += 1;
     record.fault = None;
     record.status = SystemStatus::Running;
-    if survey.risk.level == RiskLevel::Flagged && !case.emergency {
-        record.status = SystemStatus::AwaitingApproval;
-        record.plan = survey.plan.clone();
-        record.plan_digest = Some(survey.plan.digest());
-        record.log.push(Happening {
-            kind: EventKind::ApprovalRequested,
-            at: system.now(),
-            actor: actor(system),
-            action: "wait for approval".into(),
-            outcome: Outcome::Pending,
-            risk: Some(survey.risk.level),
-            facts: json!({
-                "revocation": revocation(case), "risk": survey.risk, "plan_digest": record.plan_digest,
-                "before_state": record.before,
-            }),
-        });
-    }
-    if survey.risk.level == RiskLevel::Flagged && case.emergency {
-        let detail = format!(
-            "the risk gate of {} was passed for {} as an emergency: somebody else has to review it",
-            system.id, person.username
-        );
-        let finding = Finding { kind: "emergency_review".into(), detail, at: system.now() };
-        let id = format!("emergency-{}-{}", case.case_id, system.id);
-        system.store.open_finding(&id, &finding).await.map_err(stored)?;
+    if survey.risk.level == RiskLevel::Flagged
+        && !case.emergency
+        && !gate::covers(record, survey, &system.policy.approvals)
+    {
+        let agreed = match ending {
+            Some(ending) => ending.is_agreed(system, person).await?,
+            None => false,
+        };
+        if !agreed {
+            gate::ask(system, case, person, record, survey).await?;
+            // Where nobody agrees, this row is the last that tells what was done with the access.
+            let more = ending.map(|ending| ending.facts(record, &survey.activity)).unwrap_or_default();
+            if let Some(asking) = record.log.last_mut() {
+                tell(&mut asking.facts, more);
+            }
+        }
     }
     system.save(record).await
 }
 
-fn actor(system: &System<'_>) -> String {
+pub(crate) fn actor(system: &System<'_>) -> String {
     format!("leaver/adapter/{}", system.id)
 }
 
-fn taken(done: &[Done]) -> Vec<ActionTaken> {
+pub(crate) fn taken(done: &[Done]) -> Vec<ActionTaken> {
     let one = |done: &Done| ActionTaken { action: done.action.clone(), outcome: done.outcome, at: done.at };
     done.iter().map(one).collect()
 }
 
 /// The actions as a row shows them.
-fn shown(actions: &[ActionTaken]) -> Vec<Value> {
+pub(crate) fn shown(actions: &[ActionTaken]) -> Vec<Value> {
     let one = |taken: &ActionTaken| {
         let (kind, label) = (taken.action.kind, &taken.action.label);
         json!({"kind": kind, "target": taken.action.target, "label": label, "outcome": taken.outcome,
@@ -122,6 +124,7 @@ async fn finish(
     case: &CaseRecord,
     mut record: SystemRecord,
     report: Report,
+    more: Value,
 ) -> Result<SystemStatus, Fault> {
     record.actions.extend(taken(&report.done));
     if let Some(after) = &report.after {
@@ -135,7 +138,7 @@ async fn finish(
     record.revoked_at = Some(now);
     let before = system.store.before(&case.case_id, system.id).await.map_err(stored)?;
     // What outlives the end of an account says nothing about one that stays.
-    let leaves = case.grants.is_none();
+    let leaves = case.mode == Mode::Leave;
     let residues =
         before.filter(|_| leaves).map(|before| system.adapter.residues(&before)).unwrap_or_default();
     let residual = |residue: leaver_adapters::Residue| Residual {
@@ -143,6 +146,13 @@ async fn finish(
         until: residue.lasts.map(|lasts| now.plus(lasts)),
     };
     record.residuals = residues.into_iter().map(residual).collect();
+    let mut facts = json!({
+        "revocation": revocation(case), "risk": record.risk, "plan_digest": record.plan_digest,
+        "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
+        "residuals": record.residuals, "attempts": record.attempts,
+        "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
+    });
+    tell(&mut facts, more);
     record.log.push(Happening {
         kind: EventKind::AccessRevoked,
         at: now,
@@ -150,19 +160,14 @@ async fn finish(
         action: "revoke".into(),
         outcome: Outcome::Success,
         risk: record.risk.as_ref().map(|risk| risk.level),
-        facts: json!({
-            "revocation": revocation(case), "risk": record.risk, "plan_digest": record.plan_digest,
-            "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
-            "residuals": record.residuals, "attempts": record.attempts,
-            "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
-        }),
+        facts,
     });
     system.save(&mut record).await?;
     Ok(record.status)
 }
 
 /// Writes down a failed attempt and gives the fault to the state machine, which decides whether there is another.
-async fn failed(
+pub(crate) async fn failed(
     system: &System<'_>,
     case: &CaseRecord,
     mut record: SystemRecord,
@@ -179,7 +184,7 @@ async fn failed(
         kind: EventKind::RevocationFailed,
         at: system.now(),
         actor: actor(system),
-        action: "revoke".into(),
+        action: verb(case).into(),
         outcome: Outcome::Failure,
         risk: record.risk.as_ref().map(|risk| risk.level),
         facts: json!({

@@ -1,11 +1,14 @@
-//! The delayed, independent read: what was revoked is read again, from nothing but the person.
+//! The delayed, independent read: what was revoked or given back is read again, from nothing but the person.
 
-use crate::{System, internal, revocation, stored};
+use crate::{System, internal, restore, revocation, stored};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
-    case::{CaseRecord, Happening, SystemRecord, SystemStatus},
+    case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus},
     fault::Fault,
+    inventory::Inventory,
     ledger::{EventKind, Outcome},
+    person::Person,
+    plan::Plan,
 };
 use serde_json::json;
 
@@ -15,19 +18,31 @@ pub(crate) async fn verify(
     case: &CaseRecord,
     mut record: SystemRecord,
 ) -> Result<SystemStatus, Fault> {
-    if !matches!(record.status, SystemStatus::Revoked | SystemStatus::Failed) || record.revoked_at.is_none() {
+    use SystemStatus::{Failed, Restored, Revoked};
+    if !matches!(record.status, Revoked | Restored | Failed) || record.revoked_at.is_none() {
         return Ok(record.status);
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
     let person = person.ok_or_else(|| internal("the person is not known any more"))?;
-    let scope = system.scope(case);
-    let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
-    let read = run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await;
+    if let Some(why) = restore::called_off(case, &person) {
+        return restore::set_aside(system, case, record, EventKind::VerificationCompleted, why).await;
+    }
+    let read = match case.mode {
+        Mode::Reactivate => {
+            let target = restore::Target::of(system, case).await?;
+            restore::left(system, &target, &person, &record).await
+        }
+        Mode::Leave | Mode::Partial => left(system, case, &person, &record).await,
+    };
     let now = system.now();
     let fault = match read {
         Ok((found, left)) => {
             record.after = Some(found.state());
-            (!left.is_empty()).then(|| run::not_verified(&left))
+            let unmet = match case.mode {
+                Mode::Reactivate => leaver_adapters::restore::not_restored,
+                Mode::Leave | Mode::Partial => run::not_verified,
+            };
+            (!left.is_empty()).then(|| unmet(&left))
         }
         Err(fault) => Some(fault),
     };
@@ -50,4 +65,16 @@ pub(crate) async fn verify(
     record.verified_at = fault.is_none().then_some(now);
     system.save(&mut record).await?;
     fault.map_or(Ok(record.status), Err)
+}
+
+/// A fresh reading, and what is still to be taken.
+async fn left(
+    system: &System<'_>,
+    case: &CaseRecord,
+    person: &Person,
+    record: &SystemRecord,
+) -> Result<(Inventory, Plan), Fault> {
+    let scope = system.scope(case, record).await?;
+    let job = Job { person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
+    run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await
 }

@@ -8,6 +8,7 @@ use leaver_domain::{
     id::{CaseId, EventId, Username},
     intake::{self, Refused, Request},
     person::Person,
+    presence::is_gone,
     problem::Problem,
     sealing, text,
     time::Timestamp,
@@ -99,7 +100,16 @@ async fn whole(api: &Api<'_>, case: &CaseRecord, systems: &[SystemRecord]) -> Re
     let rows = sealing::rows_of(case, systems);
     let expected = rows.len();
     let coverage = sealing::coverage(api.ledger, rows).await.map_err(stored)?;
-    Ok(view::whole(case, systems, &coverage, expected))
+    let mut view = view::whole(case, systems, &coverage, expected);
+    let shown = view["systems"].as_array_mut().into_iter().flatten();
+    for (system, record) in shown.zip(systems) {
+        let manual = api.policy.manual(&record.system);
+        system["manual"] = manual.map_or(Value::Null, |(owner, manual)| {
+            let (what, due) = (&manual.instructions, manual.due_seconds);
+            json!({"owner": owner, "instructions": what, "due_seconds": due})
+        });
+    }
+    Ok(view)
 }
 
 /// `GET /api/v1/cases/{id}`
@@ -115,6 +125,9 @@ fn invalid(detail: impl Into<String>) -> Problem {
 /// `POST /api/v1/cases`
 pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
     call.caller.must_be(&[Role::Security, Role::Hr, Role::Manager])?;
+    if is_gone(api.cases, &call.caller.username).await.map_err(stored)? {
+        return Err(Problem::forbidden("Whoever is leaving, or has left, opens nothing any more."));
+    }
     if call.body.len() > MAX_BODY {
         return Err(Problem::new(
             413,
@@ -137,6 +150,7 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
             Problem::new(409, "idempotency-key-reused", detail)
         }
         Refused::UnknownPerson(_) => Problem::not_found(),
+        Refused::NotRestorable(why) => Problem::new(409, "not-restorable", why),
         Refused::Store(error) => stored(error),
     })?;
     if let Some(error) = not_started {
@@ -199,11 +213,13 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         dry_run: asked.dry_run,
         emergency: asked.emergency,
         grants: asked.scope.as_ref().map(|scope| scope.grants.clone()),
+        permissions: BTreeSet::new(),
+        measure: None,
     })
 }
 
 /// API Gateway's request ids may carry `=` at their end.
-fn safe(id: &str) -> String {
+pub(crate) fn safe(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
 }
 

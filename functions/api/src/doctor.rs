@@ -1,7 +1,7 @@
 //! Self-checks: the tables, the workflow, and each adapter's reach.
 
 use crate::{Api, Call, Reply, Role};
-use leaver_domain::problem::Problem;
+use leaver_domain::{brake::Brake, problem::Problem};
 use serde_json::{Value, json};
 
 /// `GET /api/v1/doctor`
@@ -9,6 +9,7 @@ pub(crate) async fn check(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> 
     call.caller.must_be(&[Role::Operator, Role::Security])?;
     let mut checks = vec![
         told("case table", api.cases.cases(None, 1).await.map(|_| "readable".to_owned())),
+        told("brake", api.cases.brake().await.map(|brake| standing(&brake))),
         told("ledger", api.ledger.head().await.map(|head| format!("{} rows", head.tree.size))),
     ];
     let name =
@@ -27,6 +28,14 @@ fn told(name: &str, result: Result<String, leaver_domain::ports::StoreError>) ->
     match result {
         Ok(detail) => json!({"name": name, "ok": true, "detail": detail}),
         Err(error) => json!({"name": name, "ok": false, "detail": error.to_string()}),
+    }
+}
+
+/// Whether cases are let through now. One that holds them is no fault of the deployment, and whoever looks should know.
+fn standing(brake: &Brake) -> String {
+    match &brake.engaged {
+        Some(measure) => format!("engaged: every case is held until {measure} is decided"),
+        None => "not engaged".to_owned(),
     }
 }
 

@@ -39,8 +39,11 @@ fn stream(case: &CaseRecord, systems: &[SystemRecord], known: &str) -> String {
     for record in systems {
         push("system", record.system.as_str(), record.version, view::system(record));
     }
-    push("case", "case", case.version, view::summary(case));
-    if case.status.is_settled() {
+    let status = view::status(case, systems);
+    let mut summary = view::summary(case);
+    summary["status"] = serde_json::json!(status);
+    push("case", "case", case.version, summary);
+    if status.is_settled() {
         body.push_str("event: settled\ndata: {}\n\n");
     }
     body

@@ -1,15 +1,20 @@
 //! The HTTP API for people, the command line and auditors. API Gateway has checked the token; this checks what its
 //! holder may do, and shows nobody what they may not know of.
 
+mod approvals;
 mod caller;
 mod cases;
 mod doctor;
+mod employees;
 mod events;
 mod evidence;
+mod held;
 mod ledger;
 mod log;
+mod measures;
 pub mod openapi;
 mod signals;
+mod tasks;
 mod view;
 
 pub use caller::{Caller, Role};
@@ -139,12 +144,32 @@ async fn answer(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Repl
         ("POST", ["api", "v1", "cases"]) => cases::open(api, &call).await,
         ("GET", ["api", "v1", "cases", id]) => cases::show(api, &call, id).await,
         ("GET", ["api", "v1", "cases", id, "events"]) => events::since(api, &call, id).await,
+        ("POST", ["api", "v1", "cases", id, "cancel"]) => held::cancel(api, &call, id).await,
+        ("POST", ["api", "v1", "cases", id, "restore"]) => employees::restore_case(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "extend"]) => employees::extend(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "grants"]) => employees::grant(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "break-glass"]) => {
+            employees::break_glass(api, &call, id).await
+        }
+        ("POST", ["api", "v1", "employees", id, "exceptions"]) => employees::except(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "legal-hold"]) => employees::legal_hold(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "restore"]) => employees::restore_from(api, &call, id).await,
+        ("GET", ["api", "v1", "employees", id, "access"]) => employees::access(api, &call, id).await,
+        ("GET", ["api", "v1", "measures", id]) => measures::show(api, &call, id).await,
+        ("GET", ["api", "v1", "approvals"]) => approvals::list(api, &call).await,
+        ("GET", ["api", "v1", "approvals", id]) => approvals::show(api, &call, id).await,
+        ("POST", ["api", "v1", "approvals", id]) => approvals::decide(api, &call, id).await,
         ("GET", ["api", "v1", "ledger", "status"]) => ledger::status(api, &call).await,
         ("GET", ["api", "v1", "ledger", "rows"]) => ledger::rows(api, &call).await,
         ("GET", ["api", "v1", "evidence"]) => evidence::export(api, &call).await,
         ("GET", ["api", "v1", "evidence", id]) => evidence::show(api, &call, id).await,
         ("GET", ["api", "v1", "ledger", "tile", "entries", path @ ..]) => {
             log::entries(api, &call, path).await
+        }
+        ("GET", ["api", "v1", "tasks"]) => tasks::list(api, &call).await,
+        ("POST", ["api", "v1", "tasks", id]) => tasks::close(api, &call, id).await,
+        ("GET", ["api", "v1", "tasks", id, "evidence", sha256]) => {
+            tasks::evidence(api, &call, id, sha256).await
         }
         ("GET", ["api", "v1", "doctor"]) => doctor::check(api, &call).await,
         _ => Err(Problem::not_found()),

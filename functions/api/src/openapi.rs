@@ -1,6 +1,8 @@
 //! The OpenAPI document: every route of the deployment, who may use it, what it takes and what it answers. It is kept as
 //! `infra/openapi.json`; a test holds the file, the template's routes and this together.
 
+mod measures;
+
 use leaver_domain::{
     case::{CaseStatus, SystemStatus},
     trigger::EventType,
@@ -13,6 +15,8 @@ enum Door {
     Open,
     /// The HRIS, by its bearer token (and signature, where the source is configured to sign).
     Hris,
+    /// Slack, by its signature over the raw body.
+    Slack,
     /// People with one of these roles.
     Roles(&'static str),
 }
@@ -48,7 +52,7 @@ fn json_answer(what: &str, schema: Value) -> Value {
 fn route(method: &'static str, path: &'static str, summary: &'static str, door: Door) -> Route {
     let refusals: &[u16] = match door {
         Door::Open => &[],
-        Door::Hris | Door::Roles(_) => &[401],
+        Door::Hris | Door::Slack | Door::Roles(_) => &[401],
     };
     Route { method, path, summary, door, parameters: vec![], body: None, answers: vec![], refusals }
 }
@@ -82,6 +86,7 @@ impl Route {
         let (security, who) = match self.door {
             Door::Open => (json!([]), "Open to the deployment's network.".to_owned()),
             Door::Hris => (json!([{"hris": []}]), "The HRIS.".to_owned()),
+            Door::Slack => (json!([{"slack": []}]), "Slack.".to_owned()),
             Door::Roles(roles) => (json!([{"token": []}]), format!("Roles: {roles}.")),
         };
         let mut operation = json!({
@@ -99,7 +104,42 @@ impl Route {
 }
 
 const READERS: &str = "auditor, security, operator";
+const DECIDERS: &str = "approver, security, auditor, operator, manager (own reports), and whoever is asked or entitled by policy";
 const EVERYBODY: &str = "hr, manager (own reports), approver, security, auditor, operator";
+
+fn approval_routes() -> Vec<Route> {
+    let id = || parameter("path", "id", "The approval.", json!({"type": "string"}));
+    let list = json!({"type": "object", "required": ["approvals", "more"], "properties": {
+        "approvals": {"type": "array", "items": of("Approval")}, "more": {"type": "boolean"}}});
+    vec![
+        route(
+            "get",
+            "/api/v1/approvals",
+            "What waits for a decision, the oldest first",
+            Door::Roles(DECIDERS),
+        )
+        .says(200, json_answer("What waits.", list))
+        .refuses(&[401, 403]),
+        route("get", "/api/v1/approvals/{id}", "What is to be decided", Door::Roles(DECIDERS))
+            .takes(id())
+            .says(200, json_answer("The approval.", of("Approval")))
+            .refuses(&[401, 403, 404]),
+        route(
+            "post",
+            "/api/v1/approvals/{id}",
+            "Decide: approve, deny, escalate",
+            Door::Roles("approver, security, and whoever is asked or entitled by policy"),
+        )
+        .takes(id())
+        .body("Decision")
+        .says(200, json_answer("It counts.", of("Approval")))
+        .refuses(&[400, 401, 403, 404, 409, 410, 413, 422]),
+        route("post", "/api/v1/slack/interactions", "A button pressed in Slack", Door::Slack)
+            .takes(parameter("header", "X-Slack-Request-Timestamp", "When Slack signed, in Unix seconds.", json!({"type": "string"})))
+            .says(200, json!({"description": "Taken; the message is replaced by the decision, or the presser is told why it does not count."}))
+            .refuses(&[400, 401, 413]),
+    ]
+}
 
 fn case_routes() -> Vec<Route> {
     let id = || parameter("path", "id", "The case.", json!({"type": "string"}));
@@ -130,11 +170,38 @@ fn case_routes() -> Vec<Route> {
             .takes(parameter("header", "Last-Event-ID", "Only what came later.", json!({"type": "string"})))
             .says(200, answer("What is new; the client connects again.", "text/event-stream", json!({"type": "string"})))
             .refuses(&[401, 404]),
+        route("post", "/api/v1/cases/{id}/cancel", "Call off a case that has not begun", Door::Roles("security, hr, manager (what they opened)"))
+            .takes(id())
+            .body("Cancel")
+            .says(200, json_answer("The case, called off.", of("Case")))
+            .refuses(&[400, 401, 403, 404, 409, 413, 422]),
         route("get", "/api/v1/doctor", "Check tables, workflow and every system's reach", Door::Roles("security, operator"))
             .says(200, json_answer("The checks.", json!({"type": "object", "properties": {"checks": {"type": "array", "items": {
                 "type": "object", "required": ["name", "ok", "detail"],
                 "properties": {"name": {"type": "string"}, "ok": {"type": "boolean"}, "detail": {"type": ["string", "null"]}}}}}})))
             .refuses(&[401, 403]),
+    ]
+}
+
+fn task_routes() -> Vec<Route> {
+    let id = || {
+        parameter("path", "id", "The task: `case~system`, or the id of a review.", json!({"type": "string"}))
+    };
+    vec![
+        route("get", "/api/v1/tasks", "The open tasks and reviews, the earliest due first", Door::Roles("security, operator, auditor: all; everybody: their own; manager: about own reports"))
+            .says(200, json_answer("The tasks.", json!({"type": "object", "required": ["tasks", "more"], "properties": {
+                "tasks": {"type": "array", "items": of("Task")}, "more": {"type": "boolean"}}})))
+            .refuses(&[401]),
+        route("post", "/api/v1/tasks/{id}", "Close a task with a statement and, where there are any, files", Door::Roles("its owner, security, operator (not for reviews); never the person whose access it is about, nor for a review whoever asked"))
+            .takes(id())
+            .body("CloseTask")
+            .says(200, json_answer("The closed task.", of("Task")))
+            .refuses(&[400, 401, 403, 404, 409, 413, 422]),
+        route("get", "/api/v1/tasks/{id}/evidence/{sha256}", "A file that was given when the task was closed", Door::Roles("security, auditor"))
+            .takes(id())
+            .takes(parameter("path", "sha256", "Its digest.", of("Digest")))
+            .says(200, answer("The file.", "application/octet-stream", json!({"type": "string", "format": "binary"})))
+            .refuses(&[401, 403, 404]),
     ]
 }
 
@@ -193,8 +260,10 @@ fn object(required: &[&str], properties: Value) -> Value {
 /// The shapes of what is sent and shown.
 fn schemas() -> Value {
     let mut all = case_schemas();
-    if let (Some(all), Value::Object(others)) = (all.as_object_mut(), other_schemas()) {
-        all.extend(others);
+    for others in [other_schemas(), measures::schemas(), task_schemas()] {
+        if let (Some(all), Value::Object(others)) = (all.as_object_mut(), others) {
+            all.extend(others);
+        }
     }
     all
 }
@@ -218,11 +287,13 @@ fn case_schemas() -> Value {
     let (things, thing) =
         (json!({"type": "array", "items": {"type": "object"}}), json!({"type": ["object", "null"]}));
     let summary = json!({
-        "case_id": text, "mode": {"enum": ["leave", "partial"]}, "status": {"enum": CaseStatus::ALL},
+        "case_id": text, "mode": {"enum": ["leave", "partial", "reactivate"]}, "status": {"enum": CaseStatus::ALL},
         "person": object(&["username", "employee_id"], json!({"username": text, "employee_id": text})),
         "reason": text, "trigger": {"type": "object"}, "policy_digest": of("Digest"), "created_at": time,
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
-        "findings": things,
+        "findings": things, "restores": maybe(&text),
+        "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
+        "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
     });
     let mut whole = summary.clone();
     whole["systems"] = json!({"type": "array", "items": of("System")});
@@ -240,7 +311,31 @@ fn case_schemas() -> Value {
             "plan": things, "actions": things, "before": thing, "after": thing, "started_at": maybe(&time),
             "revoked_at": maybe(&time), "verified_at": maybe(&time),
             "residuals": {"type": "array", "items": object(&["what", "until"], json!({"what": text, "until": maybe(&time)}))},
-            "attempts": {"type": "integer"}, "fault": thing, "task": thing})),
+            "not_restorable": {"type": "array", "items": text},
+            "attempts": {"type": "integer"}, "fault": thing, "task": thing, "approval": thing, "manual": thing})),
+    })
+}
+
+fn task_schemas() -> Value {
+    let (text, flag, time) = simple();
+    let person = object(&["username", "employee_id"], json!({"username": text, "employee_id": text}));
+    let file = named(json!({
+        "name": text, "media_type": text, "size": {"type": "integer"}, "sha256": of("Digest")}));
+    let closed = object(
+        &["by", "at", "statement"],
+        json!({"by": text, "at": time, "statement": text, "evidence": {"type": "array", "items": file}}),
+    );
+    let given =
+        named(json!({"name": text, "media_type": text, "data": {"type": "string", "format": "byte"}}));
+    json!({
+        "Task": named(json!({
+            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass"]}, "case_id": text,
+            "system": {"type": ["string", "null"]}, "person": person, "reason": text,
+            "owners": {"type": "array", "items": text}, "instructions": text, "opened_at": time, "due_at": time,
+            "overdue": flag, "closed": maybe(&closed)})),
+        "CloseTask": object(&["statement"], json!({
+            "statement": {"type": "string", "minLength": 1, "maxLength": 2000},
+            "evidence": {"type": "array", "maxItems": 5, "items": given, "description": "At most 3 MiB together."}})),
     })
 }
 
@@ -265,6 +360,11 @@ fn other_schemas() -> Value {
             "person": text, "mode": {"enum": ["leave", "partial"]}, "reason": text, "effective_at": time, "dry_run": flag,
             "scope": object(&["grants"], json!({"grants": {"type": "array", "items": text}})), "emergency": flag,
             "preserve_data": flag})),
+        "Cancel": named(json!({"reason": text})),
+        "Decision": object(&["decision"], json!({
+            "decision": {"enum": ["approve", "deny", "escalate"]},
+            "reason": {"type": "string", "description": "Needed to deny, and for every decision about held cases."}})),
+        "Approval": approval_schema(),
         "Row": named(json!({
             "seq": number, "leaf": {"type": "string", "format": "byte"}, "evidence": text, "view": {"type": ["object", "null"]}})),
         "Export": object(&["export_id", "status", "period", "checkpoint_size", "requested_by", "requested_at"], json!({
@@ -275,10 +375,30 @@ fn other_schemas() -> Value {
     })
 }
 
+/// An approval; a single one also has what people are shown about it.
+fn approval_schema() -> Value {
+    let (text, number, time) = (simple().0, json!({"type": "integer"}), simple().2);
+    let lines = json!({"type": "array", "items": text});
+    let shown = named(json!({
+        "title": text,
+        "facts": {"type": "array", "items": named(json!({"name": text, "value": text}))},
+        "sections": {"type": "array", "items": named(json!({"heading": text, "lines": lines}))}}));
+    let mut schema = named(json!({
+        "id": text, "about": {"type": "object"}, "person": {"type": ["string", "null"]}, "requested_by": text,
+        "requested_at": time, "due_at": time, "expires_at": time, "covers": of("Digest"),
+        "status": {"enum": ["pending", "approved", "denied", "expired"]}, "need": {"type": "object"},
+        "asked": {"type": "array", "items": text}, "level": number,
+        "decisions": {"type": "array", "items": {"type": "object"}}}));
+    schema["properties"]["shown"] = shown;
+    schema
+}
+
 /// The document.
 pub fn document() -> Value {
     let mut paths = Map::new();
-    for route in case_routes().into_iter().chain(ledger_routes()) {
+    let routes =
+        case_routes().into_iter().chain(approval_routes()).chain(task_routes()).chain(ledger_routes());
+    for route in routes.chain(measures::routes()) {
         let path = paths.entry(route.path.replace("{path+}", "{path}")).or_insert_with(|| json!({}));
         path[route.method] = route.operation();
     }
@@ -292,6 +412,7 @@ pub fn document() -> Value {
         "components": {
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An ID token of the user pool, or of the configured issuer."},
+                "slack": {"type": "apiKey", "in": "header", "name": "X-Slack-Signature", "description": "`v0=` and the hex HMAC-SHA256 of `v0:<timestamp>:<body>`; the timestamp is at most five minutes old."},
                 "hris": {"type": "http", "scheme": "bearer", "description": "The HRIS's token."},
             },
             "responses": {"Problem": answer("What went wrong, and what to do.", "application/problem+json", of("Problem"))},

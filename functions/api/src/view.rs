@@ -1,7 +1,7 @@
 //! Cases and their systems as the API shows them.
 
 use leaver_domain::{
-    case::{CaseRecord, SystemRecord},
+    case::{CaseRecord, CaseStatus, SystemRecord, SystemStatus},
     risk::RiskSummary,
     sealing::Coverage,
 };
@@ -26,9 +26,14 @@ pub(crate) fn system(record: &SystemRecord) -> Value {
         "revoked_at": record.revoked_at,
         "verified_at": record.verified_at,
         "residuals": record.residuals,
+        "not_restorable": record.not_restorable,
         "attempts": record.attempts,
         "fault": record.fault,
         "task": record.task,
+        "approval": record.approval.as_ref().map(|approval| json!({
+            "id": record.approval_id(approval), "status": approval.status, "asked": approval.asked,
+            "due_at": approval.due_at, "expires_at": approval.expires_at, "decisions": approval.decisions,
+        })),
     })
 }
 
@@ -48,8 +53,26 @@ pub(crate) fn summary(case: &CaseRecord) -> Value {
         "dates": case.dates,
         "dry_run": case.dry_run,
         "emergency": case.emergency,
+        "restores": case.restores,
+        "permissions": case.permissions,
+        "measure": case.measure,
         "findings": case.findings,
     })
+}
+
+/// Where a case stands, seen with its systems: it waits for a human only once nothing else goes on in it.
+pub(crate) fn status(case: &CaseRecord, systems: &[SystemRecord]) -> CaseStatus {
+    use SystemStatus::{AwaitingApproval, Denied, ManualTask};
+    let rests = |system: &SystemRecord| {
+        system.is_finished() || matches!(system.status, AwaitingApproval | Denied | ManualTask)
+    };
+    // A human said yes, and its execution goes on with it in a moment.
+    let approved = |system: &SystemRecord| system.status == AwaitingApproval && system.asking().is_none();
+    let goes_on = systems.iter().any(|system| !rests(system) || approved(system));
+    match case.status {
+        CaseStatus::AwaitingApproval if goes_on => CaseStatus::Running,
+        status => status,
+    }
 }
 
 /// A whole case: how many of the rows that its records ask for stand in the ledger, and the size of the published
@@ -61,6 +84,7 @@ pub(crate) fn whole(
     expected: usize,
 ) -> Value {
     let mut view = summary(case);
+    view["status"] = json!(status(case, systems));
     view["systems"] = systems.iter().map(system).collect();
     let (rows, checkpoint_size) = match coverage {
         Coverage::Missing(missing) => (expected - missing.len().min(expected), None),

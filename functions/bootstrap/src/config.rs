@@ -1,9 +1,50 @@
 //! What a function's environment tells it. The names are those of infra/template.yaml; a test holds both together.
 
+use leaver_adapters::SPECS;
 use leaver_domain::policy::Policy;
 use std::collections::HashMap;
 
 const POLICY: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.json"));
+
+include!(concat!(env!("OUT_DIR"), "/systems.rs"));
+
+const fn is_registered(id: &str) -> bool {
+    let mut at = 0;
+    while at < SPECS.len() {
+        if is_same(SPECS[at].id.as_bytes(), id.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+const fn all_registered(ids: &[&str], expected: bool) -> bool {
+    let mut at = 0;
+    while at < ids.len() {
+        if is_registered(ids[at]) != expected {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const _: () = {
+    assert!(
+        all_registered(AUTOMATIC, true),
+        "infra/policy.yaml: a system has neither an adapter nor `manual`"
+    );
+    assert!(all_registered(BY_HAND, false), "infra/policy.yaml: a system with an adapter is `manual`");
+};
 
 /// What is missing or wrong in the environment.
 #[derive(Debug)]

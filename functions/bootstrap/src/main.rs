@@ -3,6 +3,7 @@
 
 mod config;
 mod export;
+mod humans;
 mod publish;
 mod serve;
 

@@ -52,7 +52,7 @@ fn sleep<'a>(time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
 
 /// A failure as Lambda reports it: the state machine matches on the type.
 #[derive(Debug)]
-pub(crate) struct Failure(Fault);
+pub(crate) struct Failure(pub(crate) Fault);
 
 impl From<Failure> for Diagnostic {
     fn from(failure: Failure) -> Self {
@@ -95,6 +95,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "close" => close(environment, &aws).await,
         None if handler == "ledger" => ledger(environment, &aws).await,
         None if handler == "publish" => crate::publish::publish(environment, &aws).await,
+        None if handler == "approval" => crate::humans::approval(environment, &aws).await,
         None if handler == "sweep" => sweep(environment, &aws).await,
         None if handler == "population" => population(environment, &aws).await,
         None if handler == "export" => crate::export::export(environment, &aws).await,
@@ -104,25 +105,25 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
     }
 }
 
-async fn cases(environment: &Environment, aws: &Aws) -> Result<DynamoCases, Misconfigured> {
+pub(crate) async fn cases(environment: &Environment, aws: &Aws) -> Result<DynamoCases, Misconfigured> {
     let cases = DynamoCases::new(aws, &environment.require("CASE_TABLE")?);
     let _ = timeout(WARM, cases.warm()).await;
     Ok(cases)
 }
 
 /// A secret that is read again when it has become old.
-struct Kept {
+pub(crate) struct Kept {
     secrets: Secrets,
     id: String,
     held: Mutex<Option<(Secret, Timestamp)>>,
 }
 
 impl Kept {
-    fn new(aws: &Aws, id: String) -> Self {
+    pub(crate) fn new(aws: &Aws, id: String) -> Self {
         Self { secrets: Secrets::new(aws), id, held: Mutex::new(None) }
     }
 
-    async fn read(&self) -> Result<Secret, SecretError> {
+    pub(crate) async fn read(&self) -> Result<Secret, SecretError> {
         let mut held = self.held.lock().await;
         if let Some((secret, at)) = held.as_ref()
             && now().since(*at) < SECRET_AGE
@@ -158,8 +159,9 @@ async fn webhook(environment: &Environment, aws: &Aws) -> Result<(), Misconfigur
 
 async fn plan(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
     let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
+    let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
     run(aws, async |event: LambdaEvent<leaver_plan::Input>| {
-        let plan = leaver_plan::Plan { policy: &policy, store: &store, now: now() };
+        let plan = leaver_plan::Plan { policy: &policy, store: &store, workflow: &workflow, now: now() };
         leaver_plan::handle(&plan, event.payload).await.map_err(Failure)
     })
     .await
@@ -183,12 +185,13 @@ async fn close(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured
 }
 
 async fn sweep(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
-    let store = cases(environment, aws).await?;
+    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
     let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
     let ledger = DynamoLedger::new(aws, &environment.require("LEDGER_TABLE")?, &environment.origin()?);
     run(aws, async |_: LambdaEvent<serde_json::Value>| {
         let log = Appending { store: &ledger, now: now(), salt: &salt, wait: &sleep };
-        let sweep = leaver_sweep::Sweep { store: &store, workflow: &workflow, log, now: now() };
+        let sweep =
+            leaver_sweep::Sweep { policy: &policy, store: &store, workflow: &workflow, log, now: now() };
         leaver_sweep::handle(&sweep).await.map_err(internal)
     })
     .await

@@ -2,13 +2,15 @@
 //! revocation is complete only under a published checkpoint that covers all its rows.
 
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Happening, SystemRecord, SystemStatus, Task, fold},
+    approval::ApprovalStatus,
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus, Task, fold},
     fault::{Fault, FaultKind},
-    id::CaseId,
+    id::{CaseId, SystemId},
     ledger::{EventKind, Outcome},
     policy::Policy,
     ports::{CaseStore, LedgerStore, Located, StoreError, Wait},
     sealing::{self, Coverage, rows_of},
+    tasks,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub struct Input {
     /// The case; `None` after a check.
     #[serde(default)]
     pub case_id: Option<CaseId>,
+    /// The one system that could not be finished and is to be handed over, while the case goes on.
+    #[serde(default)]
+    pub system: Option<SystemId>,
     /// What the items answered.
     #[serde(default)]
     pub systems: Vec<Value>,
@@ -62,7 +67,7 @@ fn store(error: StoreError) -> Fault {
     Fault::new(kind, error.to_string())
 }
 
-/// Closes one case, as far as it can be closed.
+/// Closes one case, as far as it can be closed; or gives one of its systems to its owner.
 ///
 /// # Errors
 /// `Internal` where a table fails, `Conflict` where somebody else changed a record, `Unpublished` where the log is not
@@ -73,7 +78,15 @@ pub async fn handle(close: &Close<'_>, input: Input) -> Result<Output, Fault> {
     };
     let case = close.store.case(&id).await.map_err(store)?;
     let mut case = case.ok_or_else(|| Fault::new(FaultKind::Internal, format!("there is no case {id}")))?;
-    if case.status == CaseStatus::Running && !case.is_closing() {
+    if let Some(system) = input.system {
+        let record = close.store.system(&id, &system).await.map_err(store)?;
+        if let Some(mut record) = record.filter(|_| !case.dry_run) {
+            hand_over(close, case.mode, &mut record).await?;
+        }
+        return Ok(Output { case_id: Some(id), status: Some(case.status), systems: Vec::new() });
+    }
+    let open = matches!(case.status, CaseStatus::Running | CaseStatus::AwaitingApproval);
+    if open && !case.is_closing() {
         case = decide(close, case).await?;
     }
     if case.is_closing() {
@@ -87,7 +100,7 @@ async fn decide(close: &Close<'_>, mut case: CaseRecord) -> Result<CaseRecord, F
     let mut systems = close.store.systems(&case.case_id).await.map_err(store)?;
     if !case.dry_run {
         for system in &mut systems {
-            hand_over(close, system).await?;
+            hand_over(close, case.mode, system).await?;
         }
     }
     let came_to = match (case.dry_run, systems.iter().any(|system| system.fault.is_some())) {
@@ -100,9 +113,11 @@ async fn decide(close: &Close<'_>, mut case: CaseRecord) -> Result<CaseRecord, F
         let rows = if case.dry_run { Vec::new() } else { recorded(close, &case, &systems).await? };
         finish(close, &mut case, &systems, &rows);
     }
-    if case.dry_run || came_to != CaseStatus::Complete {
-        case.status = came_to;
-    }
+    case.status = match came_to {
+        // Complete only under a checkpoint; until then it goes on.
+        CaseStatus::Complete if !case.dry_run => CaseStatus::Running,
+        other => other,
+    };
     case.version += 1;
     close.store.put_case(&case).await.map_err(store)?;
     Ok(case)
@@ -147,33 +162,47 @@ async fn published(close: &Close<'_>, case: CaseRecord) -> Result<CaseRecord, Fa
 }
 
 /// Gives a system that leaver could not finish to its owner.
-async fn hand_over(close: &Close<'_>, system: &mut SystemRecord) -> Result<(), Fault> {
-    use SystemStatus::{AwaitingApproval, Denied, ManualTask};
-    if system.status.is_finished() || matches!(system.status, AwaitingApproval | Denied | ManualTask) {
+async fn hand_over(close: &Close<'_>, mode: Mode, system: &mut SystemRecord) -> Result<(), Fault> {
+    use SystemStatus::{Denied, ManualTask};
+    if system.is_finished() || system.asking().is_some() || system.task.is_some() {
         return Ok(());
     }
-    let Some(owner) = close.policy.systems.get(&system.system).map(|of| of.owner.clone()) else {
+    let owner = tasks::owner_now(close.store, close.policy, &system.system, &system.person.username).await;
+    let Some(owner) = owner.map_err(store)? else {
         return Err(Fault::new(FaultKind::Internal, format!("policy has no owner for {}", system.system)));
     };
-    let why = match &system.fault {
-        Some(fault) => format!("{} ({})", fault.kind.advice(), fault.detail),
-        None => "leaver could not finish this system in time. Look at the account by hand.".to_owned(),
-    };
+    let why = instructions(mode, system);
     let due_at = (close.clock)().plus(Duration::from_secs(close.policy.timing.manual_task_seconds.into()));
-    let task = Task { owner, instructions: why, opened_at: (close.clock)(), due_at };
-    system.log.push(Happening {
-        kind: EventKind::TaskOpened,
-        at: (close.clock)(),
-        actor: "leaver/close".into(),
-        action: "open task".into(),
-        outcome: Outcome::Pending,
-        risk: system.risk.as_ref().map(|risk| risk.level),
-        facts: json!({"task": task, "fault": system.fault, "attempts": system.attempts}),
-    });
-    system.status = ManualTask;
-    system.task = Some(task);
+    let task = Task { owner, instructions: why, opened_at: (close.clock)(), due_at, closed: None };
+    let facts = json!({"fault": system.fault, "attempts": system.attempts});
+    tasks::give(system, task, "leaver/close", &facts);
+    // What somebody denied stays denied: the task is to say what happens instead.
+    if system.status != Denied {
+        system.status = ManualTask;
+    }
     system.version += 1;
     close.store.put_system(system).await.map_err(store)
+}
+
+/// What the owner is asked to do, and why leaver could not.
+fn instructions(mode: Mode, system: &SystemRecord) -> String {
+    let decided = system.approval.as_ref().map(|approval| (approval.status, approval.decisions.last()));
+    match (decided, &system.fault) {
+        (Some((ApprovalStatus::Denied, Some(denied))), _) => format!(
+            "{} said no: {}. Access stands as it was. Agree with them on what happens instead, do it, and say what was done.",
+            denied.by, denied.reason
+        ),
+        (Some((ApprovalStatus::Expired, _)), _) => {
+            "Nobody decided in time, and nothing was changed. Have the \
+             revocation decided, or do it by hand, and say what was done."
+                .to_owned()
+        }
+        (_, Some(fault)) if mode == Mode::Reactivate => {
+            format!("{} ({})", fault.kind.advice_on_restoring(), fault.detail)
+        }
+        (_, Some(fault)) => format!("{} ({})", fault.kind.advice(), fault.detail),
+        (_, None) => "leaver could not finish this system in time. Look at the account by hand.".to_owned(),
+    }
 }
 
 /// The case says what each system came to, and names each of its rows, so that none can be missing from an export.

@@ -9,7 +9,7 @@ use leaver_domain::{
     ports::{LedgerStore, Row, StoreError},
     time::Timestamp,
 };
-use leaver_evidence::extent::opens_a_case;
+use leaver_evidence::extent::is_followed;
 use std::collections::BTreeSet;
 
 /// How many cases are asked for at once.
@@ -55,7 +55,7 @@ pub(crate) async fn leaf(
     }
 }
 
-/// The cases that the rows read so far opened.
+/// The cases and the reviews that the rows read so far opened.
 #[derive(Debug, Default)]
 pub(crate) struct Opened(BTreeSet<String>);
 
@@ -63,7 +63,7 @@ impl Opened {
     /// Looks at a row. One that is no entry is left to the pack, which names it.
     pub(crate) fn row(&mut self, row: &Row) {
         let Ok(entry) = Entry::decode(&row.leaf) else { return };
-        if opens_a_case(&entry) {
+        if is_followed(&entry) {
             self.0.insert(entry.case_id);
         }
     }

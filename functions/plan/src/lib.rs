@@ -1,12 +1,22 @@
-//! The first step of an execution: validates the case once more at its time, and says which systems to work on.
+//! The first step of an execution: validates the case once more at its time, gives what is done by hand to whoever does it,
+//! and says which systems to work on.
+
+mod by_hand;
 
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Finding, Happening},
+    brake::{self, Headcount, Verdict},
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord},
+    deciding,
     fault::{Fault, FaultKind},
-    id::CaseId,
+    holds,
+    id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
+    measure::MeasureStatus,
+    person::{Person, PersonStatus},
     policy::Policy,
-    ports::{CaseStore, StoreError},
+    ports::{CaseStore, Change, StoreError, Workflow},
+    reviews::{self, About, ReviewKind},
+    tasks,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -18,6 +28,8 @@ pub struct Plan<'a> {
     pub policy: &'a Policy,
     /// The case table.
     pub store: &'a dyn CaseStore,
+    /// The workflow engine: whoever is to decide about a held case is asked by an execution.
+    pub workflow: &'a dyn Workflow,
     /// Now.
     pub now: Timestamp,
 }
@@ -31,6 +43,9 @@ pub struct Input {
     /// Name of the check, where it is one.
     #[serde(default)]
     pub check: Option<String>,
+    /// The measure whose approval is to be asked for, where it is one.
+    #[serde(default)]
+    pub measure: Option<MeasureId>,
 }
 
 /// One item of the Map.
@@ -49,6 +64,8 @@ pub struct Item {
 pub struct Output {
     /// The case; `None` in a check.
     pub case_id: Option<CaseId>,
+    /// The measure; `None` in a case or a check.
+    pub measure: Option<MeasureId>,
     /// The items of the Map.
     pub systems: Vec<Item>,
     /// How long to wait before everything is read again.
@@ -64,68 +81,290 @@ fn store(error: StoreError) -> Fault {
 /// # Errors
 /// `Internal` where the table fails or the input names no case; the state machine tries again.
 pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
+    if let Some(measure) = input.measure {
+        return Ok(Output {
+            case_id: None,
+            measure: Some(measure),
+            systems: Vec::new(),
+            verification_delay_seconds: 0,
+        });
+    }
     if input.check.is_some() {
-        let systems = plan.policy.systems.keys().map(|system| item(None, system.as_str(), "check")).collect();
-        return Ok(Output { case_id: None, systems, verification_delay_seconds: 0 });
+        let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
+        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;
     let case = plan.store.case(&id).await.map_err(store)?;
-    let case = case.ok_or_else(|| Fault::new(FaultKind::Internal, format!("there is no case {id}")))?;
+    let case = case.ok_or_else(|| missing(&id))?;
     let case = match case.status {
+        CaseStatus::Recorded if is_done(plan, &case).await? => go_on(plan, case).await?,
         CaseStatus::Recorded => validate(plan, case).await?,
         _ => case,
     };
-    let runs = case.status == CaseStatus::Running;
-    let systems = case.systems.iter().filter(|_| runs);
+    let mut systems = Vec::new();
+    if case.status == CaseStatus::Running {
+        by_hand::give(plan, &case).await?;
+        // What is finished is left alone by the adapters, too; those that are by hand have none.
+        let automatic = case.systems.iter().filter(|system| plan.policy.manual(system).is_none());
+        systems = automatic.map(|system| item(Some(id.clone()), system.as_str(), "run")).collect();
+    }
     Ok(Output {
-        systems: systems.map(|system| item(Some(id.clone()), system.as_str(), "run")).collect(),
+        systems,
         case_id: Some(id),
+        measure: None,
         verification_delay_seconds: plan.policy.timing.verification_delay_seconds,
     })
+}
+
+fn missing(id: &CaseId) -> Fault {
+    Fault::new(FaultKind::Internal, format!("there is no case {id}"))
 }
 
 fn item(case_id: Option<CaseId>, system: &str, step: &'static str) -> Item {
     Item { case_id, system: system.to_owned(), step }
 }
 
-/// Identity and exceptions as they are now: what was true when the trigger came may have changed since.
-async fn validate(plan: &Plan<'_>, mut case: CaseRecord) -> Result<CaseRecord, Fault> {
-    let person = plan.store.person(&case.person.username).await.map_err(store)?;
-    let problem = match &person {
-        None => Some(("unknown_person", "the person is not known any more")),
-        Some(person) if person.employee_id != case.person.employee_id => {
-            Some(("identity_conflict", "the username belongs to somebody else now"))
-        }
-        Some(person) if person.protected || plan.policy.protected.contains(&person.username) => {
-            Some(("protected_account", "the account is protected: a human decides"))
-        }
-        Some(_) if case.effective_at > plan.now => Some(("too_early", "its time has not come")),
-        Some(_) => None,
-    };
-    if let Some(("too_early", why)) = problem {
-        return Err(Fault::new(FaultKind::Conflict, format!("{}: {why}", case.case_id)));
+/// Whether another execution has nothing left to do but to close the case: the last of its tasks was closed.
+async fn is_done(plan: &Plan<'_>, case: &CaseRecord) -> Result<bool, Fault> {
+    if case.run <= 1 || case.dry_run {
+        return Ok(false);
     }
-    let outcome = if problem.is_none() { Outcome::Success } else { Outcome::Pending };
-    case.status = if problem.is_none() { CaseStatus::Running } else { CaseStatus::Held };
-    let found = problem.map(|(kind, why)| Finding { kind: kind.into(), detail: why.into(), at: plan.now });
-    case.findings.extend(found.clone());
-    case.log.push(Happening {
-        kind: EventKind::ValidationCompleted,
-        at: plan.now,
-        actor: "leaver/plan".into(),
-        action: "validate".into(),
-        outcome,
-        risk: None,
-        facts: json!({
-            "systems": case.systems, "policy_digest": plan.policy.digest(), "finding": found,
-            "legal_hold": person.and_then(|person| person.legal_hold).map(|hold| hold.reason),
-        }),
-    });
+    let systems = plan.store.systems(&case.case_id).await.map_err(store)?;
+    Ok(!systems.is_empty() && systems.iter().all(SystemRecord::is_finished))
+}
+
+/// Nothing will be changed any more, so that nothing has to be validated.
+async fn go_on(plan: &Plan<'_>, mut case: CaseRecord) -> Result<CaseRecord, Fault> {
+    case.status = CaseStatus::Running;
+    case.checkpoint_size = None;
     case.version += 1;
-    match plan.store.put_case(&case).await {
+    match plan.store.commit(&[Change::Case(Box::new(case.clone()))]).await {
         Ok(()) => Ok(case),
         // Another attempt of this very step was faster, or the case was called off: what is stored counts.
         Err(StoreError::Conflict) => Err(Fault::new(FaultKind::Conflict, "the case was changed meanwhile")),
         Err(error) => Err(store(error)),
     }
+}
+
+/// The review that an emergency asks for, opened once, together with the case's first step.
+async fn review(plan: &Plan<'_>, case: &CaseRecord) -> Result<Option<Change>, Fault> {
+    if !case.emergency || case.dry_run || case.status != CaseStatus::Running {
+        return Ok(None);
+    }
+    let id = reviews::id_of(ReviewKind::Emergency, &case.case_id);
+    if plan.store.review(&id).await.map_err(store)?.is_some() {
+        return Ok(None);
+    }
+    let policy = &plan.policy.approvals;
+    let gone = tasks::gone(plan.store, &policy.security_team).await.map_err(store)?;
+    let about = About {
+        kind: ReviewKind::Emergency,
+        case: &case.case_id,
+        person: &case.person,
+        reason: &case.reason,
+        not_by: [case.trigger.by.clone()].into(),
+        not_before: None,
+    };
+    let review = reviews::open(policy, about, &gone, "leaver/plan", plan.now);
+    Ok(Some(Change::Review(Box::new(review))))
+}
+
+fn is_protected(plan: &Plan<'_>, person: &Person) -> bool {
+    person.protected || plan.policy.protected.contains(&person.username)
+}
+
+/// Tries against others who pass, or change, the same records.
+const TRIES: usize = 8;
+
+/// Identity, exceptions and the brake as they are now: what was true when the trigger came may have changed since.
+async fn validate(plan: &Plan<'_>, mut case: CaseRecord) -> Result<CaseRecord, Fault> {
+    for _ in 0..TRIES {
+        let decided = decide(plan, &case).await?;
+        match plan.store.commit(&decided.changes).await {
+            Ok(()) => {
+                if decided.case.status == CaseStatus::Held
+                    && let Err(error) = holds::ask(plan.store, plan.workflow, &decided.case).await
+                {
+                    tracing::error!(case = %case.case_id, %error, "held, but nobody is asked yet: the sweep will");
+                }
+                return Ok(decided.case);
+            }
+            // Another attempt of this very step was faster, the case was called off, or another case passed the brake:
+            // what is stored counts.
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(store(error)),
+        }
+        let now = plan.store.case(&case.case_id).await.map_err(store)?;
+        case = now.ok_or_else(|| missing(&case.case_id))?;
+        if case.status != CaseStatus::Recorded {
+            return Ok(case);
+        }
+    }
+    Err(Fault::new(FaultKind::Conflict, "the case, or the brake, was changed meanwhile"))
+}
+
+/// What a validation came to: the case as it will be, and everything that is written with it.
+struct Decided {
+    case: CaseRecord,
+    changes: Vec<Change>,
+}
+
+/// Why a case does not run.
+struct Stop {
+    held_for: &'static str,
+    detail: String,
+}
+
+async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
+    let person = plan.store.person(&case.person.username).await.map_err(store)?;
+    if case.effective_at > plan.now {
+        let why = format!("{}: its time has not come", case.case_id);
+        return Err(Fault::new(FaultKind::Conflict, why));
+    }
+    let mut changes = Vec::new();
+    let (mut loud, mut measure) = (None, None);
+    let mut stop = stopped(plan, case, person.as_ref());
+    if let (Some(held), Some(person)) = (&stop, &person)
+        && held.held_for == holds::PROTECTED
+    {
+        measure = Some(holds::measure_of(case, held.held_for));
+        changes.extend(protected(plan, case, person, measure.clone()).await?);
+    }
+    if stop.is_none() && brake::counts(case) && !holds::released_for(case, holds::MASS_ACTION) {
+        match braked(plan, case, &mut changes).await? {
+            Braked::Passed { alarm } => loud = alarm,
+            Braked::Held(id) => {
+                let detail =
+                    "too many people were leaving at once: a human decides about all of them together";
+                stop = Some(Stop { held_for: holds::MASS_ACTION, detail: detail.to_owned() });
+                measure = Some(id);
+            }
+        }
+    }
+    let case = validated(plan, case, person, stop, measure, loud);
+    changes.extend(review(plan, &case).await?);
+    changes.push(Change::Case(Box::new(case.clone())));
+    Ok(Decided { case, changes })
+}
+
+/// What about the person stops the case. A dry run changes nothing and looks at everybody whom it can find; where two
+/// humans have decided about this very person already, nobody is asked once more.
+fn stopped(plan: &Plan<'_>, case: &CaseRecord, person: Option<&Person>) -> Option<Stop> {
+    let stop = |held_for, detail: &str| Some(Stop { held_for, detail: detail.to_owned() });
+    let call_off = "call the case off, and open another one for the right person";
+    match person {
+        None => stop("unknown_person", &format!("the person is not known any more: {call_off}")),
+        Some(person) if person.employee_id != case.person.employee_id => {
+            stop("identity_conflict", &format!("the username belongs to somebody else now: {call_off}"))
+        }
+        // Recording the way back made them active: whoever is not has left anew since.
+        Some(person) if case.mode == Mode::Reactivate && person.status != PersonStatus::Active => {
+            stop("superseded", "the person is leaving under another case: restore that one")
+        }
+        // Nobody has to be protected from getting back what they had.
+        Some(person) if case.mode != Mode::Reactivate && is_protected(plan, person) => {
+            let decided =
+                case.dry_run || case.trigger.is_of_measure() || holds::released_for(case, holds::PROTECTED);
+            if decided { None } else { stop(holds::PROTECTED, "the account is protected: a human decides") }
+        }
+        Some(_) => None,
+    }
+}
+
+/// The request to release a protected account, unless it was asked for already.
+async fn protected(
+    plan: &Plan<'_>,
+    case: &CaseRecord,
+    person: &Person,
+    id: Option<MeasureId>,
+) -> Result<Option<Change>, Fault> {
+    let gone = deciding::gone(plan.store, &plan.policy.approvals).await.map_err(store)?;
+    let held = CaseRecord { status: CaseStatus::Held, measure: id, ..case.clone() };
+    let measure = holds::request_for(plan.policy, gone, person, &held, holds::PROTECTED, plan.now);
+    Ok(measure.map(|measure| Change::Measure(Box::new(measure))))
+}
+
+/// What the brake said.
+enum Braked {
+    Passed { alarm: Option<&'static str> },
+    Held(MeasureId),
+}
+
+async fn braked(plan: &Plan<'_>, case: &CaseRecord, changes: &mut Vec<Change>) -> Result<Braked, Fault> {
+    let mut brake = plan.store.brake().await.map_err(store)?;
+    if brake.wants_headcount(plan.now) {
+        let people = plan.store.headcount().await.map_err(store)?;
+        brake.headcount = Some(Headcount { people, at: plan.now });
+    }
+    let (id, person) = (&case.case_id, &case.person.username);
+    match brake::admit(&brake, &plan.policy.brake, id, person, case.emergency, plan.now) {
+        Verdict::Pass { next, loud } => {
+            changes.extend(next.map(|next| Change::Brake(Box::new(next))));
+            let alarm = "it passed the brake against mass action as an emergency";
+            Ok(Braked::Passed { alarm: loud.then_some(alarm) })
+        }
+        Verdict::Hold { next, measure, engages } => {
+            match engages {
+                Some(why) => {
+                    tracing::error!(%measure, ?why, alarm = "mass_action", "the brake engaged");
+                    let gone = deciding::gone(plan.store, &plan.policy.approvals).await.map_err(store)?;
+                    let asked =
+                        holds::request_for_all(plan.policy, gone, measure.clone(), &why, case, plan.now);
+                    changes.push(Change::Measure(Box::new(asked)));
+                }
+                None => still_undecided(plan, &measure).await?,
+            }
+            changes.push(Change::Brake(Box::new(next)));
+            changes.push(Change::Hold(measure.clone(), id.clone()));
+            Ok(Braked::Held(measure))
+        }
+    }
+}
+
+/// Nobody releases what they could not see: once it is decided what becomes of those that are held, the next one waits
+/// until that has been done, and then meets the brake as if it came only now.
+async fn still_undecided(plan: &Plan<'_>, measure: &MeasureId) -> Result<(), Fault> {
+    let record = plan.store.measure(measure).await.map_err(store)?;
+    match record {
+        Some(record) if matches!(record.status, MeasureStatus::Requested | MeasureStatus::Expired) => Ok(()),
+        _ => {
+            let why = format!("what {measure} holds is being released or called off; this case comes next");
+            Err(Fault::new(FaultKind::Conflict, why))
+        }
+    }
+}
+
+/// The case with the row of its validation, and with that of its hold where it is held.
+fn validated(
+    plan: &Plan<'_>,
+    case: &CaseRecord,
+    person: Option<Person>,
+    stop: Option<Stop>,
+    measure: Option<MeasureId>,
+    loud: Option<&str>,
+) -> CaseRecord {
+    let mut case = case.clone();
+    let found = stop.as_ref().map(|stop| holds::finding(stop.held_for, stop.detail.clone(), plan.now));
+    case.findings.extend(found.clone());
+    case.findings.extend(loud.map(|detail| holds::finding(holds::MASS_ACTION, detail, plan.now)));
+    case.status = CaseStatus::Running;
+    case.log.push(Happening {
+        kind: EventKind::ValidationCompleted,
+        at: plan.now,
+        actor: "leaver/plan".into(),
+        action: "validate".into(),
+        outcome: if found.is_none() { Outcome::Success } else { Outcome::Pending },
+        risk: None,
+        facts: json!({
+            "systems": case.systems, "policy_digest": plan.policy.digest(), "finding": found,
+            "legal_hold": person.and_then(|person| person.legal_hold).map(|hold| hold.reason),
+            "passed_the_brake": loud,
+        }),
+    });
+    if let Some(stop) = stop {
+        holds::hold(&mut case, stop.held_for, measure, "leaver/plan", plan.now);
+    }
+    case.checkpoint_size = None;
+    case.version += 1;
+    case
 }

@@ -1,22 +1,29 @@
 //! Picks up what was left behind. A recorded case whose time has come and that has no execution is started: a process
 //! that died between recording and starting, and a termination that lies in the future, are the same to it. A case whose
-//! rows the stream lost gets them into the log, from what the case table says; one that a checkpoint covers by now is
-//! closed, also where its execution has given up waiting.
+//! execution ended before it was through gets another one. One whose rows the stream lost gets them into the log, from what
+//! the case table says; one that a checkpoint covers by now is closed, also where its execution has given up waiting. A task
+//! that nobody did in time, or whose owner has left, is handed on.
 
 use leaver_domain::{
-    id::CaseId,
+    case::{CaseRecord, CaseStatus},
+    id::{CaseId, Username},
     ledger::{Appending, append},
-    ports::{CaseStore, Started, StoreError, Workflow},
+    policy::Policy,
+    ports::{CaseStore, Execution, Started, StoreError, Workflow},
     sealing::{self, Coverage, rows_of},
+    tasks::{self, Host},
     time::Timestamp,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Most cases started, and most cases sealed, in one go.
 const LIMIT: usize = 200;
 
 /// What the function works with.
 pub struct Sweep<'a> {
+    /// The settings in force.
+    pub policy: &'a Policy,
     /// The case table.
     pub store: &'a dyn CaseStore,
     /// The workflow engine.
@@ -34,11 +41,15 @@ pub struct Swept {
     pub due: usize,
     /// Executions started now.
     pub started: usize,
+    /// Cases that got another execution, because theirs had ended before them.
+    pub revived: usize,
     /// Rows that the stream had lost and that are in the log now.
     pub recovered: usize,
     /// Cases that a checkpoint covers now.
     pub sealed: usize,
-    /// Cases with which something went wrong; the next sweep tries again.
+    /// Tasks that went to somebody else.
+    pub handed_on: usize,
+    /// Cases and tasks with which something went wrong; the next sweep tries again.
     pub failed: usize,
 }
 
@@ -50,12 +61,17 @@ pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     for case in sweep.store.due(sweep.now, LIMIT).await? {
         swept.due += 1;
-        match sweep.workflow.start(&case).await {
+        // The index is a little behind: it may be no longer due.
+        let record = sweep.store.case(&case).await?;
+        let Some(record) = record.filter(|record| record.status == CaseStatus::Recorded) else { continue };
+        let started = sweep.workflow.start(&Execution::of_case(&record)).await;
+        match started {
             Ok(Started::New) => {
                 tracing::info!(%case, "started by the sweep");
                 swept.started += 1;
             }
-            Ok(Started::Already) => tracing::warn!(%case, "has an execution and is still recorded"),
+            // It has one that is about to begin, or one that failed before it could do anything.
+            Ok(Started::Already) => revive(sweep, &record, &mut swept).await,
             Err(error) => {
                 tracing::error!(%case, %error, "could not be started");
                 swept.failed += 1;
@@ -68,7 +84,82 @@ pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
             swept.failed += 1;
         }
     }
+    hand_on(sweep, &mut swept).await?;
     Ok(swept)
+}
+
+/// Hands on the tasks that wait for too long, or for somebody who is gone.
+async fn hand_on(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
+    let mut hosts = Vec::new();
+    for task in sweep.store.tasks(LIMIT).await? {
+        hosts.extend(Host::find(sweep.store, &task).await?);
+    }
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let owners: BTreeSet<Username> = hosts.iter().flat_map(Host::owners).collect();
+    let named = owners.iter().chain(&sweep.policy.approvals.security_team);
+    let gone = tasks::gone(sweep.store, named).await?;
+    for host in hosts {
+        let task = host.id();
+        match hand_on_one(sweep, host, &gone).await {
+            Ok(true) => {
+                tracing::warn!(%task, alarm = "task_handed_on", "overdue, or its owner is leaving");
+                swept.handed_on += 1;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%task, %error, "could not be handed on");
+                swept.failed += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands on one task, where it is to be. Two tasks of one case change the same case record: the second looks again.
+async fn hand_on_one(sweep: &Sweep<'_>, host: Host, gone: &BTreeSet<Username>) -> Result<bool, StoreError> {
+    let write = async |host: &Host| match tasks::hand_on(sweep.policy, host, gone, sweep.now) {
+        Some(changes) => sweep.store.commit(&changes).await.map(|()| true),
+        None => Ok(false),
+    };
+    match write(&host).await {
+        Err(StoreError::Conflict) => {}
+        other => return other,
+    }
+    match Host::find(sweep.store, &host.id()).await? {
+        Some(host) => write(&host).await,
+        None => Ok(false),
+    }
+}
+
+/// Gives a case that is not through another execution, where its own has ended. Every step finds what was done already, and
+/// what a human has decided stands.
+async fn revive(sweep: &Sweep<'_>, case: &CaseRecord, swept: &mut Swept) {
+    match again(sweep, case).await {
+        Ok(true) => {
+            tracing::error!(case = %case.case_id, alarm = "execution_died", "its execution had ended: it got another");
+            swept.revived += 1;
+        }
+        // Its execution is at it, or somebody else was faster.
+        Ok(false) | Err(StoreError::Conflict) => {}
+        Err(error) => {
+            tracing::error!(case = %case.case_id, %error, "could not get another execution");
+            swept.failed += 1;
+        }
+    }
+}
+
+async fn again(sweep: &Sweep<'_>, case: &CaseRecord) -> Result<bool, StoreError> {
+    if !sweep.workflow.has_ended(&Execution::of_case(case)).await? {
+        return Ok(false);
+    }
+    let mut case = case.clone();
+    case.status = CaseStatus::Recorded;
+    case.run += 1;
+    case.version += 1;
+    sweep.store.put_case(&case).await?;
+    sweep.workflow.start(&Execution::of_case(&case)).await.map(|_| true)
 }
 
 /// Gets what is missing of a case into the log, or closes it where everything is published.
@@ -90,6 +181,10 @@ async fn seal(sweep: &Sweep<'_>, id: &CaseId, swept: &mut Swept) -> Result<(), S
             swept.sealed += 1;
         }
         Coverage::There { .. } => {}
+    }
+    let under_way = matches!(case.status, CaseStatus::Running | CaseStatus::AwaitingApproval);
+    if under_way && !case.is_closing() {
+        revive(sweep, &case, swept).await;
     }
     Ok(())
 }

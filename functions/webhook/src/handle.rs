@@ -19,6 +19,7 @@ use leaver_domain::{
     trigger::{EventType, HRIS, HrEvent, HrUser},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What the function works with.
 pub struct Webhook<'a> {
@@ -87,12 +88,16 @@ async fn answer(webhook: &Webhook<'_>, request: &ApiGatewayV2httpRequest) -> Res
         dry_run: false,
         emergency: false,
         grants: None,
+        permissions: BTreeSet::new(),
+        measure: None,
     };
     let submitted =
         intake::submit(webhook.store, webhook.workflow, webhook.policy, &person, &request, webhook.now).await;
     let (receipt, not_started) = submitted.map_err(|refused| match refused {
         Refused::Reused => reused(),
         Refused::UnknownPerson(name) => unknown(&name),
+        // A trigger of the HRIS gives nothing back.
+        Refused::NotRestorable(why) => Problem::new(422, "not-restorable", why),
         Refused::Store(error) => stored(error),
     })?;
     if let Some(error) = not_started {
@@ -167,7 +172,8 @@ async fn record_only(webhook: &Webhook<'_>, event: &HrEvent) -> Result<(u16, Val
         case_id: None::<CaseId>,
         received_at: webhook.now,
     };
-    let recorded = webhook.store.record(&Opening { mark, person: None, case: None }).await.map_err(stored)?;
+    let recorded = webhook.store.record(&Opening { mark, person: None, case: None, measure: None }).await;
+    let recorded = recorded.map_err(stored)?;
     let duplicate = match recorded {
         Recorded::New => false,
         Recorded::Known(mark) if mark.body == event.body => true,

@@ -315,6 +315,17 @@ impl Adapter for Github {
         missing.map(|grant| Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name)).collect()
     }
 
+    /// Whoever maintains a team is a member of it as well.
+    fn is_named(&self, held: &Grant, name: &str) -> bool {
+        let of_team = |team: &str| held.id.strip_suffix(":maintainer") == Some(team);
+        held.id == name || held.name == name || name.strip_suffix(":member").is_some_and(of_team)
+    }
+
+    fn grant(&self, id: &str) -> Option<Grant> {
+        let place: Vec<&str> = id.split(':').collect();
+        self.add("", &place).map(|_| crate::asked_for(id))
+    }
+
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let (org, target) = (self.org.as_str(), action.target.as_str());
         let tie = found.account.as_ref().and_then(|account| account.facts.get(TIE)).map(String::as_str);

@@ -116,9 +116,9 @@ fn removal(grant: &Grant) -> Action {
 }
 
 /// What makes a grant the same one after it was taken and given again: all of its id but the assignment's own.
-fn lasting(grant: &Grant) -> &str {
-    let own = grant.id.starts_with("role|").then(|| grant.id.rsplit_once('|')).flatten();
-    own.map_or(grant.id.as_str(), |(lasting, _)| lasting)
+fn lasting(id: &str) -> &str {
+    let own = id.starts_with("role|").then(|| id.rsplit_once('|')).flatten();
+    own.map_or(id, |(lasting, _)| lasting)
 }
 
 /// A path in the directory API.
@@ -286,12 +286,25 @@ impl Adapter for GoogleWorkspace {
             }
         }
         for grant in before.grants.iter().filter(|grant| grant.fixed.is_none()) {
-            let is_held = now.grants.iter().any(|held| lasting(held) == lasting(grant));
+            let is_held = now.grants.iter().any(|held| lasting(&held.id) == lasting(&grant.id));
             if !is_held && !grant.id.starts_with("filter|") {
                 todo.push(Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name));
             }
         }
         todo
+    }
+
+    fn is_named(&self, held: &Grant, name: &str) -> bool {
+        held.name == name || lasting(&held.id) == lasting(name)
+    }
+
+    fn grant(&self, id: &str) -> Option<Grant> {
+        let parts: Vec<&str> = id.split('|').collect();
+        let known = match parts.as_slice() {
+            ["super"] | ["delegate" | "group", _] | ["forward" | "licence", _, _] => true,
+            parts => matches!(parts, ["role", _, _, _, _]),
+        };
+        known.then(|| crate::asked_for(id))
     }
 
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {

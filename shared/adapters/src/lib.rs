@@ -5,7 +5,9 @@
 
 pub mod auth;
 pub mod http;
+pub mod messenger;
 pub mod page;
+pub mod restore;
 pub mod run;
 pub mod settings;
 pub mod sigv4;
@@ -15,7 +17,7 @@ use async_trait::async_trait;
 use http::{Reader, Writer};
 use leaver_domain::{
     fault::Fault,
-    inventory::{Account, Inventory},
+    inventory::{Account, Grant, GrantKind, Inventory},
     person::Person,
     plan::{Action, Outcome},
     risk::Activity,
@@ -88,6 +90,12 @@ pub struct Residue {
     pub lasts: Option<Duration>,
 }
 
+/// A grant of which nothing but the id is known.
+fn asked_for(id: &str) -> Grant {
+    let (id, name) = (id.to_owned(), id.to_owned());
+    Grant { id, kind: GrantKind::Group, name, privileged: false, fixed: None, sole_holder: false }
+}
+
 /// One outside system. Reads take a [`Reader`], which cannot write; only [`Adapter::apply`] gets a [`Writer`].
 #[async_trait]
 pub trait Adapter: Send + Sync {
@@ -113,6 +121,17 @@ pub trait Adapter: Send + Sync {
 
     /// What to do so that all that can be restored of `before` is there again. Pure.
     fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action>;
+
+    /// Whether a grant that is held is the one that somebody names, by the vendor's id or its name.
+    fn is_named(&self, held: &Grant, name: &str) -> bool {
+        held.id == name || held.name == name
+    }
+
+    /// The grant that somebody asks for, by an id in the form of this adapter's own; `None` where it can only be brought
+    /// back, or such an id is none. Pure.
+    fn grant(&self, id: &str) -> Option<Grant> {
+        Some(asked_for(id))
+    }
 
     /// Does one action. "Already so" is an outcome only where a read has just shown it.
     ///

@@ -111,10 +111,10 @@ async fn moved(http: &Reader, id: &str, what: &str, has: impl Fn(&Marks) -> bool
 }
 
 /// What makes a grant the same one after it was taken and given again: all of its id but the assignment's own.
-fn lasting(grant: &Grant) -> &str {
-    let kind = grant.id.split('|').next().unwrap_or_default();
-    let own = matches!(kind, "role" | "app").then(|| grant.id.rsplit_once('|')).flatten();
-    own.map_or(grant.id.as_str(), |(lasting, _)| lasting)
+fn lasting(id: &str) -> &str {
+    let kind = id.split('|').next().unwrap_or_default();
+    let own = matches!(kind, "role" | "app").then(|| id.rsplit_once('|')).flatten();
+    own.map_or(id, |(lasting, _)| lasting)
 }
 
 fn removal(grant: &Grant) -> Action {
@@ -286,7 +286,7 @@ impl Adapter for Microsoft365 {
             }
         }
         for grant in before.grants.iter().filter(|grant| grant.fixed.is_none()) {
-            if now.grants.iter().any(|held| lasting(held) == lasting(grant)) {
+            if now.grants.iter().any(|held| lasting(&held.id) == lasting(&grant.id)) {
                 continue;
             }
             let plans =
@@ -295,6 +295,17 @@ impl Adapter for Microsoft365 {
             todo.push(Action::clean_up(ActionKind::AddGrant, target, &grant.name));
         }
         todo
+    }
+
+    fn is_named(&self, held: &Grant, name: &str) -> bool {
+        held.name == name || lasting(&held.id) == lasting(name)
+    }
+
+    fn grant(&self, id: &str) -> Option<Grant> {
+        let parts: Vec<&str> = id.split('|').collect();
+        let known =
+            matches!(parts.as_slice(), ["group" | "licence", _] | ["role" | "eligible" | "app", _, _, _]);
+        known.then(|| crate::asked_for(id))
     }
 
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {

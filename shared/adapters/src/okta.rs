@@ -376,6 +376,12 @@ impl Adapter for Okta {
         todo
     }
 
+    /// A role's id is that of its assignment and a new one each time: one is asked for as `role:` and its type.
+    fn is_named(&self, held: &Grant, name: &str) -> bool {
+        let role = held.kind == GrantKind::Role && name.strip_prefix("role:") == Some(held.name.as_str());
+        role || held.id == name || held.name == name
+    }
+
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
         let (id, target) = (account.id.as_str(), action.target.as_str());

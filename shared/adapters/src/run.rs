@@ -9,7 +9,7 @@ use crate::{
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Inventory, MAX_ENTRIES},
+    inventory::{Grant, Inventory, MAX_ENTRIES},
     person::Person,
     plan::{Action, ActionKey, Evidence, Outcome, Plan, Scope},
     risk::{self, Activity, RiskSettings, RiskSummary},
@@ -38,6 +38,8 @@ pub struct Job<'a> {
 pub struct Survey {
     /// All that was found.
     pub found: Inventory,
+    /// What was done with the account lately.
+    pub activity: Activity,
     /// What the rules say of it.
     pub risk: RiskSummary,
     /// What would be done.
@@ -78,8 +80,19 @@ pub async fn survey(adapter: &dyn Adapter, http: &Reader, job: &Job<'_>) -> Resu
         None => Activity { since, events: Vec::new(), incomplete: None },
     };
     let risk = risk::assess(&found, &activity, job.ended, job.risk);
-    let plan = Plan::within(job.scope, adapter.revoke(&found));
-    Ok(Survey { found, risk, plan })
+    let plan = asked_of(adapter, job.scope, &found);
+    Ok(Survey { found, activity, risk, plan })
+}
+
+/// What a reading asks for within a scope. What the scope names is looked up among the grants that are held.
+fn asked_of(adapter: &dyn Adapter, scope: &Scope, found: &Inventory) -> Plan {
+    let mut scope = scope.clone();
+    if let Some(names) = &mut scope.grants {
+        let named = |held: &&Grant| names.iter().any(|name| adapter.is_named(held, name));
+        let ids: Vec<String> = found.grants.iter().filter(named).map(|held| held.id.clone()).collect();
+        names.extend(ids);
+    }
+    Plan::within(&scope, adapter.revoke(found))
 }
 
 /// What a fresh reading still asks for, when some actions are evidenced by the vendor's answers already.
@@ -92,9 +105,8 @@ pub async fn remaining(
     job: &Job<'_>,
     receipts: &BTreeSet<ActionKey>,
 ) -> Result<(Inventory, Plan), Fault> {
-    let now = discover(adapter, http, job.person).await?;
-    let plan = Plan::within(job.scope, adapter.revoke(&now)).without(receipts);
-    Ok((now, plan))
+    let goal = |found: &Inventory| asked_of(adapter, job.scope, found);
+    left(adapter, http, job.person, &goal, receipts).await
 }
 
 /// Applies a plan and reads back until nothing more is asked for, or what is left cannot be done now.
@@ -106,68 +118,90 @@ pub async fn revoke(
     survey: Survey,
     receipts: &BTreeSet<ActionKey>,
 ) -> Report {
-    let allowed = survey.plan.clone();
-    let mut report = Report { done: Vec::new(), after: None, fault: None };
-    let mut receipts = receipts.clone();
-    let mut todo = survey.plan.without(&receipts);
-    let mut found = survey.found;
-    for round in 0..ROUNDS {
-        report.fault = apply_all(adapter, http, &found, &todo, &mut report.done).await;
-        receipts.extend(receipts_of(&report.done));
-        match remaining(adapter, http, job, &receipts).await {
-            Ok((now, left)) => {
-                report.after = Some(now.clone());
-                (found, todo) = (now, left);
-            }
-            Err(fault) => {
-                report.fault = Some(fault);
-                return report;
-            }
-        }
-        if todo.is_empty() {
-            report.fault = None;
-            return report;
-        }
-        if !todo.is_within(&allowed) {
-            let new = todo.0.iter().find(|action| !Plan(vec![(*action).clone()]).is_within(&allowed));
-            let label = new.map(|action| action.label.clone()).unwrap_or_default();
-            let detail = format!("access appeared that was not there when the risk was judged: {label}");
-            report.fault = Some(Fault::new(FaultKind::NotVerified, detail));
-            return report;
-        }
-        let give_up = report.fault.as_ref().is_some_and(|fault| !fault.kind.is_retryable());
-        if give_up || !http.pause(Duration::from_millis(250 * 2_u64.pow(round))).await {
-            break;
-        }
-    }
-    report.fault.get_or_insert_with(|| not_verified(&todo));
-    report
+    let drive = Drive {
+        who: job.person,
+        goal: &|found| asked_of(adapter, job.scope, found),
+        allowed: &survey.plan,
+        unmet: not_verified,
+        beyond: "access appeared that was not there when the risk was judged",
+    };
+    drive.run(adapter, http, survey.found, survey.plan.clone(), receipts).await
 }
 
-/// Brings back what can be restored of `before`, and reads back.
-pub async fn restore(adapter: &dyn Adapter, http: &Writer, who: &Person, before: &Inventory) -> Report {
-    let mut report = Report { done: Vec::new(), after: None, fault: None };
-    let mut receipts = BTreeSet::new();
-    for _ in 0..ROUNDS {
-        let now = match discover(adapter, http, who).await {
-            Ok(now) => now,
-            Err(fault) => return Report { fault: Some(fault), ..report },
-        };
-        let todo = Plan(adapter.restore(before, &now)).without(&receipts);
-        report.after = Some(now.clone());
-        if todo.is_empty() {
-            report.fault = None;
-            return report;
+/// What a reading asks for until nothing is left to be done.
+pub(crate) type Goal<'a> = &'a (dyn Fn(&Inventory) -> Plan + Send + Sync);
+
+/// What one run works towards, and how far it may go.
+pub(crate) struct Drive<'a> {
+    /// Whose access it is.
+    pub who: &'a Person,
+    /// What each fresh reading asks for.
+    pub goal: Goal<'a>,
+    /// What may be done at all.
+    pub allowed: &'a Plan,
+    /// The fault of a fresh read that still asks for something.
+    pub unmet: fn(&Plan) -> Fault,
+    /// What it means that a fresh read asks for more than may be done.
+    pub beyond: &'static str,
+}
+
+impl Drive<'_> {
+    /// Applies and reads back, until a fresh read asks for nothing more or what is left cannot be done now.
+    pub(crate) async fn run(
+        &self,
+        adapter: &dyn Adapter,
+        http: &Writer,
+        mut found: Inventory,
+        todo: Plan,
+        receipts: &BTreeSet<ActionKey>,
+    ) -> Report {
+        let mut report = Report { done: Vec::new(), after: None, fault: None };
+        let mut receipts = receipts.clone();
+        let mut todo = todo.without(&receipts);
+        for round in 0..ROUNDS {
+            report.fault = apply_all(adapter, http, &found, &todo, &mut report.done).await;
+            receipts.extend(receipts_of(&report.done));
+            match left(adapter, http, self.who, self.goal, &receipts).await {
+                Ok((now, left)) => {
+                    report.after = Some(now.clone());
+                    (found, todo) = (now, left);
+                }
+                Err(fault) => {
+                    report.fault = Some(fault);
+                    return report;
+                }
+            }
+            if todo.is_empty() {
+                report.fault = None;
+                return report;
+            }
+            if !todo.is_within(self.allowed) {
+                let new = todo.0.iter().find(|action| !Plan(vec![(*action).clone()]).is_within(self.allowed));
+                let label = new.map(|action| action.label.clone()).unwrap_or_default();
+                report.fault = Some(Fault::new(FaultKind::NotVerified, format!("{}: {label}", self.beyond)));
+                return report;
+            }
+            let give_up = report.fault.as_ref().is_some_and(|fault| !fault.kind.is_retryable());
+            if give_up || !http.pause(Duration::from_millis(250 * 2_u64.pow(round))).await {
+                break;
+            }
         }
-        report.fault = apply_all(adapter, http, &now, &todo, &mut report.done).await;
-        receipts.extend(receipts_of(&report.done));
-        let give_up = report.fault.as_ref().is_some_and(|fault| !fault.kind.is_retryable());
-        if give_up || !http.pause(Duration::from_millis(250)).await {
-            break;
-        }
-        report.fault.get_or_insert_with(|| not_verified(&todo));
+        report.fault.get_or_insert_with(|| (self.unmet)(&todo));
+        report
     }
-    report
+}
+
+/// A fresh reading, and what it asks for beyond what the vendor's answers evidence already.
+pub(crate) async fn left(
+    adapter: &dyn Adapter,
+    http: &Reader,
+    who: &Person,
+    goal: Goal<'_>,
+    receipts: &BTreeSet<ActionKey>,
+) -> Result<(Inventory, Plan), Fault> {
+    let now = discover(adapter, http, who).await?;
+    let plan = goal(&now).without(receipts);
+    Ok((now, plan))
 }
 
 /// The fault of a fresh read that still finds access.
@@ -182,7 +216,7 @@ pub fn receipts_of(done: &[Done]) -> impl Iterator<Item = ActionKey> + '_ {
     done.iter().filter(|done| done.action.evidence == Evidence::Receipt).map(|done| done.action.key())
 }
 
-async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+pub(crate) async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
     let found = adapter.discover(http, who).await?;
     if found.len() > MAX_ENTRIES {
         return Err(Fault::shape(format!("more than {MAX_ENTRIES} entries hang on this account")));

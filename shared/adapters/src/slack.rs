@@ -6,7 +6,7 @@
 
 mod log;
 mod read;
-mod web;
+pub(crate) mod web;
 
 use crate::{
     Adapter, Residue, Spec,
@@ -229,6 +229,12 @@ impl Adapter for Slack {
         });
         todo.extend(missing.map(|grant| Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name)));
         todo
+    }
+
+    fn grant(&self, id: &str) -> Option<Grant> {
+        let place: Vec<&str> = id.split(':').collect();
+        let known = matches!(place.as_slice(), ["owner" | "admin" | "group", _] | ["usergroup", _, _]);
+        known.then(|| crate::asked_for(id))
     }
 
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {

@@ -4,12 +4,15 @@
 //! can tell what a lost stream record would have told.
 
 use crate::{
+    approval::{Approval, ApprovalId},
     digest::Digest,
     effective::Dates,
     fault::Fault,
-    id::{CaseId, EmployeeId, EventId, SystemId, Username},
+    id::{CaseId, EmployeeId, EventId, MeasureId, SystemId, Username},
     inventory::State,
     ledger::{EventKind, Outcome as RowOutcome},
+    measure::Permission,
+    person::PersonStatus,
     plan::{Action, ActionKey, Outcome, Plan},
     risk::{RiskLevel, RiskSummary},
     time::Timestamp,
@@ -25,6 +28,8 @@ pub enum Mode {
     Leave,
     /// Some grants are taken away, the account stays usable.
     Partial,
+    /// Access comes back: what an earlier case took, or what was granted for a time.
+    Reactivate,
 }
 
 /// Where a case stands.
@@ -80,6 +85,8 @@ pub enum SystemStatus {
     AwaitingApproval,
     /// Applied, and a first fresh read asks for nothing more.
     Revoked,
+    /// Given back, and a first fresh read asks for nothing more.
+    Restored,
     /// The delayed, independent read asks for nothing more either.
     Verified,
     /// The person has no account here.
@@ -94,11 +101,12 @@ pub enum SystemStatus {
 
 impl SystemStatus {
     /// Every status, in the order of declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Running,
         Self::AwaitingApproval,
         Self::Revoked,
+        Self::Restored,
         Self::Verified,
         Self::NotApplicable,
         Self::Denied,
@@ -123,6 +131,36 @@ pub struct Task {
     pub opened_at: Timestamp,
     /// Until when.
     pub due_at: Timestamp,
+    /// Who did it, once somebody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<TaskClosed>,
+}
+
+/// How a task was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskClosed {
+    /// Who says so.
+    pub by: Username,
+    /// When.
+    pub at: Timestamp,
+    /// What was done, in their words.
+    pub statement: String,
+    /// The files that show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Attachment>,
+}
+
+/// A file that somebody gave as evidence; it lies in the evidence bucket under its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// What it was called.
+    pub name: String,
+    /// Its media type, as whoever gave it said.
+    pub media_type: String,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
 }
 
 /// Something about a case or an event that a human should know.
@@ -153,6 +191,23 @@ pub struct Trigger {
     pub received_at: Timestamp,
     /// SHA-256 of what was received.
     pub body: Digest,
+}
+
+impl Trigger {
+    /// Whether a measure opened the case: a human asked for it and another one decided.
+    pub fn is_of_measure(&self) -> bool {
+        self.source == "leaver" && self.event_id.as_str().starts_with("measure-")
+    }
+}
+
+/// Where a person stood before a case changed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Where.
+    pub status: PersonStatus,
+    /// The case that had put them there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
 }
 
 /// The person as the case names them; what the HRIS knows beyond stays with the person's own record.
@@ -219,9 +274,24 @@ pub struct CaseRecord {
     pub dry_run: bool,
     /// Pass the risk gate at once; reviewed afterwards.
     pub emergency: bool,
-    /// The grants to take, of a partial case.
+    /// The grants to take, of a partial case, wherever they are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeSet<String>>,
+    /// Single permissions of single systems: those that a partial case takes, or that one which gives back gives.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub permissions: BTreeSet<Permission>,
+    /// The case whose before-state comes back, of one that gives back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<CaseId>,
+    /// Where the person stood before this case, of one that has changed it: what they go back to where it is called off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_was: Option<Standing>,
+    /// The measure that holds it, asked for it, or whose end it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<MeasureId>,
+    /// Counts its executions: one that was held or did not finish may get another.
+    #[serde(default = "first")]
+    pub run: u32,
     /// Which systems it is about.
     pub systems: Vec<SystemId>,
     /// What a human should know.
@@ -239,6 +309,22 @@ impl CaseRecord {
         let ended = self.log.last().is_some_and(|line| line.kind == EventKind::CaseClosed);
         ended && self.status == CaseStatus::Running
     }
+
+    /// The measure whose end it is, of one that takes back what a measure gave. One that was held, and released, belongs to a
+    /// measure as well, and ends none.
+    pub fn ends(&self) -> Option<&MeasureId> {
+        self.measure.as_ref().filter(|_| self.trigger.is_of_measure() && self.mode != Mode::Reactivate)
+    }
+
+    /// The permissions of one system that it takes or gives.
+    pub fn permissions_in(&self, system: &SystemId) -> BTreeSet<String> {
+        let here = self.permissions.iter().filter(|permission| permission.system == *system);
+        here.map(|permission| permission.grant.clone()).collect()
+    }
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// One action done, with its outcome.
@@ -302,6 +388,10 @@ pub struct SystemRecord {
     /// What is known to live on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residuals: Vec<Residual>,
+    /// What the person had before access was taken and does not have again: credentials, sessions, and what the vendor
+    /// alone gives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_restorable: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// The last failure.
@@ -310,6 +400,9 @@ pub struct SystemRecord {
     /// What its owner has to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
+    /// Who decides, where a human has to: the newest request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// What happened here.
     pub log: Vec<Happening>,
     /// Raised by one with every write.
@@ -334,12 +427,41 @@ impl SystemRecord {
             revoked_at: None,
             verified_at: None,
             residuals: Vec::new(),
+            not_restorable: Vec::new(),
             attempts: 0,
             fault: None,
             task: None,
+            approval: None,
             log: Vec::new(),
             version: 1,
         }
+    }
+
+    /// Whether nothing more has to happen here for the case to be complete: verified, nothing there, or a task that
+    /// somebody closed.
+    pub fn is_finished(&self) -> bool {
+        let by_hand = matches!(self.status, SystemStatus::ManualTask | SystemStatus::Denied);
+        let closed = self.task.as_ref().is_some_and(|task| task.closed.is_some());
+        self.status.is_finished() || (by_hand && closed)
+    }
+
+    /// The approval that waits here, by its id.
+    pub fn asking(&self) -> Option<(ApprovalId, &Approval)> {
+        let approval = self.approval.as_ref().filter(|approval| approval.is_pending())?;
+        Some((self.approval_id(approval), approval))
+    }
+
+    /// The request that a human, or the execution that has to hear of their decision, is waited for; and its id.
+    pub fn awaited(&self) -> Option<(ApprovalId, &Approval)> {
+        use SystemStatus::{AwaitingApproval, Denied};
+        let approval = self.approval.as_ref()?;
+        let unheard = matches!(self.status, AwaitingApproval | Denied) && self.task.is_none();
+        (approval.is_pending() || unheard).then(|| (self.approval_id(approval), approval))
+    }
+
+    /// The id of an approval of this system.
+    pub fn approval_id(&self, approval: &Approval) -> ApprovalId {
+        ApprovalId::System { case: self.case_id.clone(), system: self.system.clone(), round: approval.round }
     }
 
     /// The actions that only the vendor's answers evidence, out of everything done so far.
@@ -351,7 +473,7 @@ impl SystemRecord {
 
 /// What a case comes to, given its systems.
 pub fn fold(systems: &[SystemRecord]) -> CaseStatus {
-    if systems.iter().all(|system| system.status.is_finished()) {
+    if systems.iter().all(SystemRecord::is_finished) {
         CaseStatus::Complete
     } else if systems.iter().any(|system| system.status == SystemStatus::AwaitingApproval) {
         CaseStatus::AwaitingApproval
@@ -392,6 +514,11 @@ mod tests {
             dry_run: false,
             emergency: false,
             grants: None,
+            permissions: BTreeSet::new(),
+            restores: None,
+            person_was: None,
+            measure: None,
+            run: 1,
             systems: vec![],
             findings: vec![],
             log: vec![],

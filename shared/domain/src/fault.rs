@@ -77,6 +77,37 @@ impl FaultKind {
         }
     }
 
+    /// What a person who owns the system should do about it, where access could not be given back.
+    pub fn advice_on_restoring(self) -> &'static str {
+        match self {
+            Self::Throttled => {
+                "The vendor limited the rate for longer than leaver may wait. Ask for it again later."
+            }
+            Self::Unavailable => "The vendor did not answer. Check its status page, then ask for it again.",
+            Self::CredentialRejected => {
+                "Put a working credential into this system's secret, then ask for it again."
+            }
+            Self::PermissionMissing => {
+                "Give leaver's credential the missing scope (leaver doctor names it), then ask for it again."
+            }
+            Self::NotFound => "leaver cannot give this back. Give the person what they need by hand.",
+            Self::Conflict => {
+                "The vendor refused the change in the account's present state. Give it back by hand."
+            }
+            Self::UnexpectedShape => {
+                "The vendor's answer was not understood. Give it back by hand and report the answer's shape."
+            }
+            Self::Ambiguous => {
+                "Several accounts match this person. Decide which one is meant, and give it back by hand."
+            }
+            Self::NotVerified => {
+                "A fresh read still misses something, such as an invitation that the person has to accept. Look at the account by hand."
+            }
+            Self::Unpublished => self.advice(),
+            Self::Internal => "leaver itself failed here. Look at the adapter's log, then ask for it again.",
+        }
+    }
+
     /// What a person who owns the system should do about it.
     pub fn advice(self) -> &'static str {
         match self {

@@ -74,6 +74,10 @@ id!(/// The HRIS's number for an event; the same id is the same event, however o
     EventId, "event_id", 128, "letters, digits and . _ - :", token);
 id!(/// One person's work opened by one trigger.
     CaseId, "case_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
+id!(/// Something that a human asked for and another human decides about.
+    MeasureId, "measure_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
+id!(/// Something that was done without asking first, and that somebody else has to look at afterwards.
+    ReviewId, "review_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
 id!(/// An outside product whose access is revoked, such as `okta`. Ids are those of the adapter registry.
     SystemId, "system", 32, "lower-case letters, digits and _", |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
 
@@ -84,6 +88,23 @@ impl CaseId {
         let digest =
             Digest::of_parts(&[b"leaver/case/v1\0", source.as_bytes(), b"\0", event.as_str().as_bytes()]);
         Self(format!("case-{}", &digest.to_string()[..24]))
+    }
+}
+
+impl MeasureId {
+    /// The measure that a request of somebody asks for. It follows from the request alone, as with [`CaseId::of_trigger`].
+    pub fn of_request(kind: &str, request: &str) -> Self {
+        let digest = Digest::of_parts(&[b"leaver/measure/v1\0", kind.as_bytes(), b"\0", request.as_bytes()]);
+        Self(format!("measure-{}", &digest.to_string()[..24]))
+    }
+}
+
+impl ReviewId {
+    /// The review that a case asks for. It follows from the case alone, as with [`CaseId::of_trigger`].
+    pub fn of_case(kind: &str, case: &CaseId) -> Self {
+        let digest =
+            Digest::of_parts(&[b"leaver/review/v1\0", kind.as_bytes(), b"\0", case.as_str().as_bytes()]);
+        Self(format!("review-{}", &digest.to_string()[..24]))
     }
 }
 

@@ -3,14 +3,22 @@
 //! Everything a trigger writes goes into one transaction; the execution is started afterwards and may be started by
 //! anybody, any number of times, because its name follows from the trigger.
 
+mod reactivate;
+
+pub use reactivate::{Reactivation, reactivate};
+
 use crate::{
-    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Subject, SystemRecord, Trigger},
+    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing, Subject, SystemRecord, Trigger},
+    deciding,
     effective::Dates,
-    id::CaseId,
+    holds,
+    id::{CaseId, MeasureId, SystemId},
     ledger::{EventKind, Outcome},
+    measure::Permission,
+    measures,
     person::{Person, PersonStatus},
     policy::Policy,
-    ports::{CaseStore, EventMark, Opening, Recorded, Started, StoreError, Workflow},
+    ports::{CaseStore, EventMark, Execution, Opening, Recorded, Started, StoreError, Workflow},
     time::Timestamp,
 };
 use serde_json::json;
@@ -36,8 +44,23 @@ pub struct Request {
     pub dry_run: bool,
     /// Pass the risk gate.
     pub emergency: bool,
-    /// The grants to take, of a partial case.
+    /// The grants to take, of a partial case, wherever they are held.
     pub grants: Option<BTreeSet<String>>,
+    /// The single permissions to take, of a partial case. Where no grants are named beside them, the case is about their
+    /// systems alone.
+    pub permissions: BTreeSet<Permission>,
+    /// The measure whose end it is, if any.
+    pub measure: Option<MeasureId>,
+}
+
+impl Request {
+    fn systems(&self, person: &Person, policy: &Policy) -> Vec<SystemId> {
+        let everywhere = self.mode != Mode::Partial || self.grants.is_some();
+        let named = |system: &SystemId| {
+            everywhere || self.permissions.iter().any(|permission| permission.system == *system)
+        };
+        policy.systems_of(person, self.mode == Mode::Partial).into_iter().filter(named).collect()
+    }
 }
 
 /// What became of it.
@@ -60,53 +83,81 @@ pub enum Refused {
     /// The same event id came before with another content.
     #[error("an event with this id and another content was taken before")]
     Reused,
+    /// There is nothing that could be given back.
+    #[error("{0}")]
+    NotRestorable(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The opening of a case: pure, so that a repeat writes the same.
-pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Opening {
-    let case_id = CaseId::of_trigger(&request.trigger.source, &request.trigger.event_id);
-    let mut findings = Vec::new();
-    let protected = person.protected || policy.protected.contains(&person.username);
-    if protected {
+/// Whether no automation may touch the account.
+fn is_protected(person: &Person, policy: &Policy) -> bool {
+    person.protected || policy.protected.contains(&person.username)
+}
+
+/// What a human should know of the case from its beginning.
+fn findings(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Vec<Finding> {
+    let finding = |kind: &str, detail: String| Finding { kind: kind.to_owned(), detail, at: now };
+    let mut found = Vec::new();
+    if is_protected(person, policy) {
         let detail = format!("{} is a protected account: a human decides", person.username);
-        findings.push(Finding { kind: "protected_account".into(), detail, at: now });
+        found.push(finding(holds::PROTECTED, detail));
     }
     if let Some(hold) = &person.legal_hold {
         let detail = format!("legal hold: access goes, nothing is deleted ({})", hold.reason);
-        findings.push(Finding { kind: "legal_hold".into(), detail, at: now });
+        found.push(finding("legal_hold", detail));
     }
     if request.emergency {
-        let detail =
-            "the risk gate is passed as an emergency; it has to be reviewed by somebody else".to_owned();
-        findings.push(Finding { kind: "emergency".into(), detail, at: now });
+        let detail = "the risk gate is passed as an emergency; it has to be reviewed by somebody else";
+        found.push(finding("emergency", detail.to_owned()));
     }
-    let systems: Vec<_> = policy.systems.keys().cloned().collect();
-    let policy_digest = policy.digest();
-    let kind = if request.dry_run { EventKind::PlanPreviewed } else { EventKind::RevocationTriggered };
-    let opened = Happening {
-        kind,
+    found
+}
+
+/// The first row of the case.
+fn opened(
+    request: &Request,
+    systems: &[SystemId],
+    policy: &Policy,
+    findings: &[Finding],
+    now: Timestamp,
+) -> Happening {
+    let mut line = Happening {
+        kind: if request.dry_run { EventKind::PlanPreviewed } else { EventKind::RevocationTriggered },
         at: now,
         actor: request.trigger.by.clone(),
         action: request.trigger.kind.clone(),
         outcome: Outcome::Success,
         risk: None,
         facts: json!({
-            "trigger": request.trigger, "policy_digest": policy_digest, "systems": systems,
+            "trigger": request.trigger, "policy_digest": policy.digest(), "systems": systems,
             "effective_at": request.effective_at, "dates": request.dates, "emergency": request.emergency,
             "findings": findings,
         }),
     };
-    let case = CaseRecord {
+    if let Some(measure) = &request.measure {
+        line.facts["measure"] = json!(measure);
+    }
+    if !request.permissions.is_empty() {
+        line.facts["permissions"] = json!(request.permissions);
+    }
+    line
+}
+
+/// The opening of a case: pure, so that a repeat writes the same.
+pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Opening {
+    let case_id = CaseId::of_trigger(&request.trigger.source, &request.trigger.event_id);
+    let findings = findings(person, request, policy, now);
+    let systems = request.systems(person, policy);
+    let mut case = CaseRecord {
         case_id: case_id.clone(),
         mode: request.mode,
-        status: if protected { CaseStatus::Held } else { CaseStatus::Recorded },
+        status: CaseStatus::Recorded,
         person: Subject { username: person.username.clone(), employee_id: person.employee_id.clone() },
         reason: request.reason.clone(),
         trigger: request.trigger.clone(),
-        policy_digest,
+        policy_digest: policy.digest(),
         created_at: now,
         dates: request.dates.clone(),
         effective_at: request.effective_at,
@@ -115,27 +166,45 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         dry_run: request.dry_run,
         emergency: request.emergency,
         grants: request.grants.clone(),
+        permissions: request.permissions.clone(),
+        restores: None,
+        person_was: None,
+        measure: request.measure.clone(),
+        run: 1,
         systems: systems.clone(),
+        log: vec![opened(request, &systems, policy, &findings, now)],
         findings,
-        log: vec![opened],
         version: 1,
     };
+    // Where a human has decided about this very person already, or nothing is done, there is nothing to wait for.
+    if is_protected(person, policy) && !request.dry_run && !request.trigger.is_of_measure() {
+        let measure = holds::measure_of(&case, holds::PROTECTED);
+        holds::hold(&mut case, holds::PROTECTED, Some(measure), "leaver/intake", now);
+    }
     let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
-    let leaving = (!request.dry_run && request.mode == Mode::Leave).then(|| Person {
+    // Whoever left, left by the case by which they left: what the end of an exception takes afterwards changes nothing in that.
+    let afterwards = request.measure.is_some() && person.status != PersonStatus::Active;
+    let changes = !request.dry_run && request.mode == Mode::Leave && !afterwards;
+    case.person_was = changes.then(|| Standing { status: person.status, case: person.case.clone() });
+    let leaving = changes.then(|| Person {
         status: PersonStatus::Leaving,
         case: Some(case_id.clone()),
         version: person.version + 1,
         ..person.clone()
     });
-    let mark = EventMark {
-        source: request.trigger.source.clone(),
-        event_id: request.trigger.event_id.clone(),
-        kind: request.trigger.kind.clone(),
-        body: request.trigger.body,
+    let mark = mark(&request.trigger, case_id, now);
+    Opening { mark, person: leaving, case: Some((case, queued)), measure: None }
+}
+
+fn mark(trigger: &Trigger, case_id: CaseId, now: Timestamp) -> EventMark {
+    EventMark {
+        source: trigger.source.clone(),
+        event_id: trigger.event_id.clone(),
+        kind: trigger.kind.clone(),
+        body: trigger.body,
         case_id: Some(case_id),
         received_at: now,
-    };
-    Opening { mark, person: leaving, case: Some((case, queued)) }
+    }
 }
 
 /// Records a trigger and starts its execution, where its time has come. Everything may be repeated.
@@ -151,9 +220,32 @@ pub async fn submit(
     request: &Request,
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
+    let measures = store.measures_of(&person.username).await?;
+    let opening = |person: &Person| {
+        let mut opening = open(person, request, policy, now);
+        measures::note_holds(&mut opening, &measures, now);
+        opening
+    };
+    take(store, workflow, policy, person, &request.trigger, &opening, now).await
+}
+
+/// Records what a trigger opens and starts its execution: `opening` says what is written, given the person as they are.
+async fn take(
+    store: &dyn CaseStore,
+    workflow: &dyn Workflow,
+    policy: &Policy,
+    person: &Person,
+    trigger: &Trigger,
+    opening: &(dyn Fn(&Person) -> Opening + Send + Sync),
+    now: Timestamp,
+) -> Result<(Receipt, Option<StoreError>), Refused> {
     let mut person = person.clone();
     for _ in 0..TRIES {
-        let opening = open(&person, request, policy, now);
+        let mut opening = opening(&person);
+        if let Some((case, _)) = opening.case.as_ref().filter(|(case, _)| case.status == CaseStatus::Held) {
+            let gone = deciding::gone(store, &policy.approvals).await?;
+            opening.measure = holds::request_for(policy, gone, &person, case, holds::PROTECTED, now);
+        }
         let recorded = match store.record(&opening).await {
             Err(StoreError::Conflict) => {
                 // The person changed in between: decide again on what they are now.
@@ -164,11 +256,11 @@ pub async fn submit(
             other => other?,
         };
         let known = match recorded {
-            Recorded::Known(mark) if mark.body != request.trigger.body => return Err(Refused::Reused),
+            Recorded::Known(mark) if mark.body != trigger.body => return Err(Refused::Reused),
             Recorded::Known(_) => true,
             Recorded::New => false,
         };
-        let case_id = CaseId::of_trigger(&request.trigger.source, &request.trigger.event_id);
+        let case_id = CaseId::of_trigger(&trigger.source, &trigger.event_id);
         return resume(store, workflow, case_id, known, now).await.map_err(Refused::Store);
     }
     Err(StoreError::Conflict.into())
@@ -189,10 +281,13 @@ pub async fn resume(
     let case = case.ok_or_else(|| StoreError::Corrupt(format!("{case_id} has a mark and no case")))?;
     let mut failed = None;
     if case.status == CaseStatus::Recorded && case.effective_at <= now {
-        match workflow.start(&case_id).await {
+        match workflow.start(&Execution::of_case(&case)).await {
             Ok(Started::New | Started::Already) => {}
             Err(error) => failed = Some(error),
         }
+    }
+    if case.status == CaseStatus::Held {
+        failed = holds::ask(store, workflow, &case).await.err();
     }
     Ok((Receipt { case_id, status: case.status, duplicate }, failed))
 }

@@ -3,25 +3,35 @@
 //! Architecture invariant: nothing here knows a runtime, AWS, HTTP, a clock or a source of randomness.
 //! Time, ids and salts are arguments; what must be asked of the outside stands as a trait in [`ports`].
 
+pub mod approval;
+pub mod brake;
 pub mod case;
+pub mod deciding;
 pub mod digest;
 pub mod effective;
 pub mod export;
 pub mod fault;
+pub mod holds;
 pub mod id;
 pub mod intake;
 pub mod inventory;
 pub mod ledger;
+pub mod measure;
+pub mod measures;
+pub mod messages;
 pub mod person;
 pub mod plan;
 pub mod policy;
 pub mod population;
 pub mod ports;
+pub mod presence;
 pub mod problem;
+pub mod reviews;
 pub mod risk;
 pub mod sealing;
 pub mod secret;
 pub mod signals;
+pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod trigger;

@@ -4,6 +4,7 @@ use crate::{
     id::{CaseId, EmployeeId, SystemId, Username},
     time::Timestamp,
 };
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -66,6 +67,9 @@ pub struct Person {
     /// IANA name of the time zone in which their working days end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// The last day of a contract that ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_end: Option<Date>,
     /// Where they stand.
     pub status: PersonStatus,
     /// The case that last changed the status.

@@ -139,8 +139,9 @@ pub struct Scope {
 impl Scope {
     /// Whether an action lies within it. A partial case takes the named grants and leaves the account usable.
     pub fn allows(&self, action: &Action) -> bool {
+        use ActionKind::{RemoveDelegation, RemoveGroup, RemoveLicence};
         let named = self.grants.as_ref().is_none_or(|grants| {
-            action.kind == ActionKind::RemoveGroup
+            matches!(action.kind, RemoveGroup | RemoveLicence | RemoveDelegation)
                 && (grants.contains(&action.target) || grants.contains(&action.label))
         });
         named && self.kinds.contains(&action.kind)
@@ -224,6 +225,18 @@ mod tests {
         );
         assert_eq!(plan.0.len(), 1);
         assert_eq!(plan.0[0].target, "g1");
+    }
+
+    #[test]
+    fn a_partial_scope_takes_a_named_seat_or_delegation_and_nothing_that_only_shares_its_name() {
+        use ActionKind::{DisableAccount, RemoveDelegation, RemoveGroup, RemoveLicence, RevokeToken};
+        let kinds = [DisableAccount, RemoveDelegation, RemoveGroup, RemoveLicence, RevokeToken];
+        let mut partial = scope(&kinds);
+        partial.grants = Some(["x".to_owned()].into());
+        let taken = |kind| partial.allows(&Action::contain(kind, "x", "x"));
+        assert_eq!(kinds.map(taken), [false, true, true, true, false]);
+        partial.grants = Some(BTreeSet::new());
+        assert!(!partial.allows(&Action::contain(RemoveGroup, "x", "x")), "nothing named is nothing taken");
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The one file of settings: what is done, when, by whom. Checked before it is used; its digest is in every trigger row.
 
 use crate::{
+    approval::ApprovalPolicy,
+    brake::BrakePolicy,
     digest::Digest,
     id::{SystemId, Username},
     ledger::{KeyKind, Quorum, VerifierKey},
+    person::{EmploymentType, Person},
     plan::{ActionKind, Scope},
     risk::RiskSettings,
     signals::Signals,
+    text,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,6 +53,53 @@ pub struct Timing {
 pub struct SystemPolicy {
     /// Who is given the task where leaver cannot finish by itself.
     pub owner: Username,
+    /// Set for a system without an adapter: its owner takes the access away by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<Manual>,
+}
+
+/// How access is taken away in a system without an adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manual {
+    /// What the owner has to do.
+    pub instructions: String,
+    /// Within how long, in seconds.
+    pub due_seconds: u32,
+    /// Whom it concerns; everybody where it says nothing.
+    #[serde(default)]
+    pub only: Only,
+}
+
+/// Whom something concerns: those who are named, and those in one of the departments who are employed in one of the ways.
+/// What is left empty asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Only {
+    /// Names of departments.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub departments: BTreeSet<String>,
+    /// Ways of employment.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub employment: BTreeSet<EmploymentType>,
+    /// People by name.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<Username>,
+}
+
+impl Only {
+    /// Whether it concerns somebody.
+    pub fn concerns(&self, person: &Person) -> bool {
+        if self.people.contains(&person.username) {
+            return true;
+        }
+        let (departments, employment) = (&self.departments, &self.employment);
+        if departments.is_empty() && employment.is_empty() {
+            return self.people.is_empty();
+        }
+        (departments.is_empty() || departments.contains(&person.department))
+            && (employment.is_empty() || employment.contains(&person.employment))
+    }
 }
 
 /// One witness of the log.
@@ -125,6 +176,10 @@ pub struct Policy {
     pub systems: BTreeMap<SystemId, SystemPolicy>,
     /// How risk is judged.
     pub risk: RiskSettings,
+    /// Who decides about what is flagged.
+    pub approvals: ApprovalPolicy,
+    /// When too many people are leaving at once.
+    pub brake: BrakePolicy,
     /// How the log is published.
     pub ledger: LedgerPolicy,
     /// Accounts that no automation may touch.
@@ -173,7 +228,20 @@ impl Policy {
         if !(1..=365).contains(&self.risk.window_days) {
             return wrong("risk.window_days", "must be between 1 and 365");
         }
+        for manual in self.systems.values().filter_map(|system| system.manual.as_ref()) {
+            if text::clean(&manual.instructions, 2_000).as_ref() != Ok(&manual.instructions) {
+                return wrong("systems", "a manual system needs instructions of 1 to 2,000 plain characters");
+            }
+            if !(60..=31_536_000).contains(&manual.due_seconds) {
+                return wrong(
+                    "systems",
+                    "due_seconds of a manual system must be between a minute and a year",
+                );
+            }
+        }
         self.ledger.check()?;
+        self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
+        self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             return wrong("signals.receivers", &format!("{system} is none of the systems"));
@@ -190,6 +258,27 @@ impl Policy {
     pub fn full_scope(&self) -> Scope {
         let kinds = self.actions.iter().filter(|(_, on)| **on).map(|(kind, _)| *kind).collect();
         Scope { kinds, grants: None }
+    }
+
+    /// The systems that leaver works on by itself.
+    pub fn automatic(&self) -> impl Iterator<Item = &SystemId> {
+        self.systems.iter().filter(|(_, of)| of.manual.is_none()).map(|(system, _)| system)
+    }
+
+    /// What is done by hand in a system, where that is how it is done.
+    pub fn manual(&self, system: &SystemId) -> Option<(&Username, &Manual)> {
+        let of = self.systems.get(system)?;
+        Some((&of.owner, of.manual.as_ref()?))
+    }
+
+    /// The systems that a case about somebody is about. What is done by hand is done whole or not at all: nobody can tell
+    /// which of a few permissions a key cabinet holds.
+    pub fn systems_of(&self, person: &Person, partial: bool) -> Vec<SystemId> {
+        let concerns = |of: &SystemPolicy| match &of.manual {
+            None => true,
+            Some(manual) => !partial && manual.only.concerns(person),
+        };
+        self.systems.iter().filter(|(_, of)| concerns(of)).map(|(system, _)| system.clone()).collect()
     }
 
     /// How long the independent verification waits.
@@ -248,6 +337,50 @@ mod tests {
             refuse("/timing", serde_json::json!({"verification_dellay": 1})).contains("verification_dellay")
         );
         assert!(refuse("/version", 2.into()).contains("version"));
+        assert!(refuse("/brake/max_people", 0.into()).contains("brake.max_people"));
+        assert!(refuse("/brake/window_seconds", 1.into()).contains("brake.window_seconds"));
+    }
+
+    #[test]
+    fn what_is_done_by_hand_says_how_and_for_whom() {
+        let with = |manual: Value| {
+            let mut document = default_document();
+            document["systems"]["keys"] = serde_json::json!({"owner": "sam.admin", "manual": manual});
+            Policy::parse(document, "prod")
+        };
+        for (manual, why) in [
+            (serde_json::json!({"instructions": " ", "due_seconds": 60}), "instructions"),
+            (serde_json::json!({"instructions": "a\u{202e}b", "due_seconds": 60}), "instructions"),
+            (serde_json::json!({"instructions": "Collect them.", "due_seconds": 1}), "due_seconds"),
+            (serde_json::json!({"instructions": "Collect them.", "due_seconds": 60, "onyl": {}}), "onyl"),
+            (serde_json::json!({"instructions": "Collect them."}), "due_seconds"),
+        ] {
+            let refused = with(manual).unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
+        let person = |department: &str, employment: &str| -> Person {
+            serde_json::from_value(serde_json::json!({
+                "username": "fran.keys", "employee_id": "E1", "email": "f@example.com", "name": "F", "role": "r",
+                "employment": employment, "department": department, "status": "active",
+            }))
+            .unwrap()
+        };
+        let given = |only: Value, department: &str, employment: &str, partial: bool| {
+            let manual = serde_json::json!({"instructions": "Collect.", "due_seconds": 60, "only": only});
+            let systems = with(manual).unwrap().systems_of(&person(department, employment), partial);
+            systems.iter().any(|system| system.as_str() == "keys")
+        };
+        let only = || serde_json::json!({"departments": ["Facilities"], "employment": ["contractor"]});
+        assert!(given(serde_json::json!({}), "Sales", "employee", false));
+        assert!(
+            !given(serde_json::json!({}), "Sales", "employee", true),
+            "a partial case takes grants by name"
+        );
+        assert!(given(only(), "Facilities", "contractor", false));
+        assert!(!given(only(), "Facilities", "employee", false));
+        assert!(!given(only(), "Sales", "contractor", false));
+        assert!(given(serde_json::json!({"people": ["fran.keys"]}), "Sales", "employee", false));
+        assert!(!given(serde_json::json!({"people": ["john.doe"]}), "Facilities", "employee", false));
     }
 
     #[test]

@@ -140,6 +140,23 @@ mod tests {
         assert_eq!((lost.outcome, &lost.facts["hr_cases"]), (Outcome::Failure, &json!(0)));
     }
 
+    /// A case that a decision opened counts among the cases and not against HR's events; one that was stopped or called off
+    /// stays counted, because it was opened.
+    #[test]
+    fn cases_that_a_decision_opened_are_counted_apart_from_hrs_events() {
+        let by_decision = EventMark {
+            source: "leaver".into(),
+            ..mark("measure-1-begin", "restore", Some("case-that-gives-back"))
+        };
+        let counted = counted(
+            vec![mark("a", "user_terminated", Some("case-called-off")), by_decision],
+            &["case-called-off", "case-that-gives-back"],
+        );
+        assert_eq!(counted.outcome, Outcome::Success);
+        assert_eq!((&counted.facts["hr_events"], &counted.facts["hr_cases"]), (&json!(1), &json!(1)));
+        assert_eq!(counted.facts["cases"], 2);
+    }
+
     #[test]
     fn the_digests_do_not_depend_on_the_order_of_reading() {
         let (a, b) =

@@ -1,14 +1,20 @@
 //! What leaver asks of the outside, as few traits as it takes. The platform implements them on AWS and in memory.
 
 use crate::{
+    approval::{ApprovalId, Shown},
+    brake::Brake,
     case::{CaseRecord, Finding, SystemRecord},
     digest::Digest,
     export::Export,
-    id::{CaseId, EventId, SystemId, Username},
+    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Head},
+    measure::Measure,
+    messages::Message,
     person::Person,
     population::Population,
+    reviews::Review,
+    tasks::TaskId,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -59,6 +65,8 @@ pub struct Opening {
     pub person: Option<Person>,
     /// The case and one queued action per system.
     pub case: Option<(CaseRecord, Vec<SystemRecord>)>,
+    /// The measure that asks for the decision about a case that is held from its beginning.
+    pub measure: Option<Measure>,
 }
 
 /// What recording a trigger came to.
@@ -88,6 +96,8 @@ pub trait CaseStore: Send + Sync {
     async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError>;
     /// A person.
     async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError>;
+    /// The person of one of the HRIS's numbers; `None` also where it stands with more than one.
+    async fn person_of_number(&self, number: &EmployeeId) -> Result<Option<Person>, StoreError>;
     /// Writes a person whose `version` was raised by one; 1 creates.
     async fn put_person(&self, person: &Person) -> Result<(), StoreError>;
     /// A case.
@@ -117,6 +127,77 @@ pub trait CaseStore: Send + Sync {
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Opens a finding; the same id again changes nothing.
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError>;
+    /// Writes records, each with its `version` raised by one, all or none.
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError>;
+    /// A measure.
+    async fn measure(&self, id: &MeasureId) -> Result<Option<Measure>, StoreError>;
+    /// The measures about a person, newest first.
+    async fn measures_of(&self, person: &Username) -> Result<Vec<Measure>, StoreError>;
+    /// Measures whose end has come, or whose effect is not yet brought about, the earliest due first, at most this many.
+    async fn measures_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError>;
+    /// The approvals that wait, and those whose decision no execution has heard of yet, the oldest first, at most this many.
+    async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError>;
+    /// A review.
+    async fn review(&self, id: &ReviewId) -> Result<Option<Review>, StoreError>;
+    /// The tasks that are open, reviews among them, the earliest due first, at most this many.
+    async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError>;
+    /// The brake against mass action; as it is before its first write where there is none.
+    async fn brake(&self) -> Result<Brake, StoreError>;
+    /// The cases that are held under a measure about many, at most this many.
+    async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// How many people there are who have not left.
+    async fn headcount(&self) -> Result<u64, StoreError>;
+}
+
+/// One record to write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A case.
+    Case(Box<CaseRecord>),
+    /// A system of a case.
+    System(Box<SystemRecord>),
+    /// A person.
+    Person(Box<Person>),
+    /// A measure; version 1 creates.
+    Measure(Box<Measure>),
+    /// A review; version 1 creates.
+    Review(Box<Review>),
+    /// The brake.
+    Brake(Box<Brake>),
+    /// Puts a case on the list of those that are held under a measure about many.
+    Hold(MeasureId, CaseId),
+    /// Takes it off that list.
+    Unhold(MeasureId, CaseId),
+}
+
+/// One execution of the state machine. Its name follows from what it is about, so that it is started once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Execution {
+    /// Of a case.
+    Case {
+        /// The case.
+        case: CaseId,
+        /// [`CaseRecord::run`].
+        run: u32,
+    },
+    /// Of a measure: asks for its approval.
+    Measure(MeasureId),
+}
+
+impl Execution {
+    /// The execution that a case should have now.
+    pub fn of_case(case: &CaseRecord) -> Self {
+        Self::Case { case: case.case_id.clone(), run: case.run }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Case { case, run: 0 | 1 } => case.to_string(),
+            Self::Case { case, run } => format!("{case}-run-{run}"),
+            Self::Measure(measure) => measure.to_string(),
+        }
+    }
 }
 
 /// What the evidence needs beside the cases: the days that were counted, and the exports that were asked for.
@@ -150,8 +231,13 @@ pub enum Started {
 /// The workflow engine.
 #[async_trait]
 pub trait Workflow: Send + Sync {
-    /// Starts the execution named after a case; a repeat changes nothing.
-    async fn start(&self, case: &CaseId) -> Result<Started, StoreError>;
+    /// Starts an execution; a repeat changes nothing.
+    async fn start(&self, execution: &Execution) -> Result<Started, StoreError>;
+    /// Wakes the execution that waits on a task token: what was decided stands in the table. One that does not wait any
+    /// more is left alone.
+    async fn wake(&self, task_token: &str) -> Result<(), StoreError>;
+    /// Whether an execution was started and runs no more, however it ended.
+    async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError>;
     /// Runs the check of every adapter and waits for its result: the execution's output.
     async fn check(&self, name: &str) -> Result<serde_json::Value, StoreError>;
 }
@@ -312,4 +398,52 @@ pub enum Witnessed {
 pub trait Witnesses: Send + Sync {
     /// Posts an `add-checkpoint` request to the witness at this address.
     async fn add_checkpoint(&self, url: &str, request: &str) -> Result<Witnessed, StoreError>;
+}
+
+/// To whom a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recipient {
+    /// One person, alone.
+    Person {
+        /// Their login name in the directory.
+        username: Username,
+        /// The e-mail address by which the messenger knows them.
+        email: String,
+    },
+    /// A channel, by its id or name.
+    Channel(String),
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The conversation.
+    pub channel: String,
+    /// The message's name in it.
+    pub ts: String,
+}
+
+/// What a messenger knows of one of its users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its own immutable id of them.
+    pub id: String,
+    /// Their e-mail address, in lower case.
+    pub email: String,
+}
+
+/// Where people read and answer messages.
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// Shows a message: in the place of the one that stands there, or as a new one.
+    async fn show(
+        &self,
+        to: &Recipient,
+        message: &Message,
+        replace: Option<&Shown>,
+    ) -> Result<Place, StoreError>;
+    /// Who one of its users is; `None` for a bot, a guest of another company, or somebody who was deactivated.
+    async fn who(&self, user: &str) -> Result<Option<Identity>, StoreError>;
+    /// Tells something to whoever pressed a button, and to nobody else, at the address that came with the press.
+    async fn answer(&self, address: &str, text: &str) -> Result<(), StoreError>;
 }

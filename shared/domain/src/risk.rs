@@ -5,7 +5,10 @@ use crate::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What a recent event in a vendor's log was, in words common to all vendors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,6 +67,40 @@ impl Activity {
     pub fn unavailable(since: Timestamp, why: impl Into<String>) -> Self {
         Self { since, events: Vec::new(), incomplete: Some(why.into()) }
     }
+
+    /// What was done from an instant on.
+    pub fn used_since(&self, from: Timestamp) -> Used {
+        let mut used =
+            Used { since: from, events: 0, counts: BTreeMap::new(), last_at: None, incomplete: None };
+        for event in self.events.iter().filter(|event| event.at >= from) {
+            used.events += 1;
+            let count = used.counts.entry(event.kind).or_default();
+            *count = count.saturating_add(event.count);
+            used.last_at = used.last_at.max(Some(event.at));
+        }
+        let late = || (self.since > from).then(|| format!("the log was read from {} on", self.since));
+        let why = self.incomplete.clone().or_else(late);
+        used.incomplete = why.map(|why| why.chars().take(MAX_WHY).collect());
+        used
+    }
+}
+
+/// Longest reason for which a log is not complete, in characters.
+const MAX_WHY: usize = 300;
+
+/// What was done with an account from an instant on, as far as the vendor's log tells: no more than how much of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Used {
+    /// From when on.
+    pub since: Timestamp,
+    /// How many events there are.
+    pub events: u64,
+    /// How many objects they are about, by their kind.
+    pub counts: BTreeMap<ActivityKind, u64>,
+    /// When the last one was.
+    pub last_at: Option<Timestamp>,
+    /// Why the log could not be read, or not to its end; `None` where it was.
+    pub incomplete: Option<String>,
 }
 
 /// How much a finding weighs.
@@ -403,6 +440,30 @@ mod tests {
         assert_eq!(rules(&found(), vec![login(-5, "DE")]).1, vec![]);
         assert_eq!(rules(&found(), vec![login(-5, "DE"), login(-2, "VN")]).1, vec![Rule::NewCountry]);
         assert_eq!(rules(&found(), vec![login(-5, "DE"), login(-2, "DE")]).1, vec![]);
+    }
+
+    #[test]
+    fn what_was_done_since_is_counted_and_says_whether_that_is_all() {
+        let events = vec![
+            event("before", -3, ActivityKind::Download, 9),
+            event("a", -2, ActivityKind::Download, 40),
+            event("b", -1, ActivityKind::Download, 2),
+            event("c", -2, ActivityKind::Login, 1),
+        ];
+        let whole = Activity { since: at(-720), events, incomplete: None };
+        let used = whole.used_since(at(-2));
+        assert_eq!((used.events, used.last_at, used.incomplete.as_deref()), (3, Some(at(-1)), None));
+        let counts = serde_json::json!({"login": 1, "download": 42});
+        assert_eq!(serde_json::to_value(&used).unwrap()["counts"], counts);
+        let short = Activity { since: at(-1), ..whole.clone() }.used_since(at(-2));
+        assert!(short.incomplete.unwrap().contains("read from"), "what lies before was not asked for");
+        let long = Activity::unavailable(at(-720), "é".repeat(5_000)).used_since(at(-2));
+        assert_eq!((long.events, long.incomplete.unwrap().chars().count()), (0, MAX_WHY));
+        let nothing = whole.used_since(at(1));
+        assert_eq!((nothing.events, nothing.last_at), (0, None));
+        let endless = event("x", 2, ActivityKind::Other, u64::MAX);
+        let endless = Activity { events: vec![endless.clone(), endless], ..whole }.used_since(at(1));
+        assert_eq!(endless.counts[&ActivityKind::Other], u64::MAX);
     }
 
     #[test]

@@ -39,9 +39,27 @@ pub fn clean(text: &str, max: usize) -> Result<String, BadText> {
     Ok(text)
 }
 
+/// The text as one line of at most `max` characters that shows what it holds, for wherever it is shown to somebody: what
+/// hides becomes a space, and what is cut off is marked.
+pub fn line(text: &str, max: usize) -> String {
+    let visible: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+    let visible = visible.trim();
+    if visible.chars().count() <= max {
+        return visible.to_owned();
+    }
+    visible.chars().take(max.saturating_sub(1)).chain(['\u{2026}']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_shows_what_it_holds() {
+        assert_eq!(line(" a\nb\u{202e}c ", 9), "a b c");
+        assert_eq!(line("abcdef", 4), "abc\u{2026}");
+        assert_eq!(line("", 4), "");
+    }
 
     #[test]
     fn one_spelling_of_each_text() {

@@ -129,6 +129,15 @@ pub fn statement(look: &Look<'_>, figures: &Figures) -> String {
         figures.found(),
         figures.missing.len()
     );
+    let more = format!(
+        "Of the cases give access back: {}, were called off before anything was done: {}. Exceptions, grants and other \
+         measures with rows of the period: {}. Requests for a decision: {}, of these open: {}.",
+        figures.given_back,
+        figures.cancelled,
+        figures.measures,
+        figures.decisions.all,
+        figures.decisions.open
+    );
     let wrong = figures.days.iter().filter(|day| !day.matches).count();
     let days = format!(
         "Days on which the HR system's events were counted: {}, of these not in agreement: {wrong}. Days of the period that \
@@ -136,7 +145,7 @@ pub fn statement(look: &Look<'_>, figures: &Figures) -> String {
         figures.days.len(),
         figures.missing_days.len()
     );
-    format!("{rows} {cases} {days}")
+    format!("{rows} {cases} {more} {days}")
 }
 
 /// What the pack cannot say, in sentences.
@@ -148,6 +157,9 @@ pub fn not_covered(look: &Look<'_>, figures: &Figures) -> Vec<String> {
         "What a system does not show to the account that reads it. Access that is known to live on is in systems.csv \
          under residuals.",
         "Whether clocks were right: recorded_at is the log's own time, which never runs backwards.",
+        "Whether the reasons that people gave are true, and what the files show that they gave as evidence: the rows hold the \
+         words and the files' SHA-256. Ask for the files and compare.",
+        "What became of a request or a measure behind the pack's last row, and decisions from before its first row.",
         "Rows that were recorded behind the checkpoint of this pack.",
     ]
     .map(str::to_owned)

@@ -33,6 +33,8 @@ pub struct Signed {
 /// Everything but the rows that the derived files follow from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
+    /// In which form the tables are; see [`crate::layout::FORM`].
+    pub form: u32,
     /// Name of the log.
     pub log: String,
     /// Which cases the pack is about.

@@ -77,11 +77,10 @@ impl<F: Files> Derived<F> {
         sums.insert(layout::ROWS_JSONL.into(), files.close(layout::ROWS_JSONL, jsonl)?);
         sums.insert(layout::ROWS_CSV.into(), files.close(layout::ROWS_CSV, csv)?);
         let look = tables::Look::new(&context, &fold);
-        for (path, columns, write) in tables::TABLES {
-            let mut file = files.create(path)?;
-            csv::write(&mut file, columns.iter().copied())?;
-            write(&look, &mut file)?;
-            sums.insert((*path).to_owned(), files.close(path, file)?);
+        for table in tables::TABLES {
+            let mut file = files.create(table.path)?;
+            table.write(&look, &mut file)?;
+            sums.insert(table.path.to_owned(), files.close(table.path, file)?);
         }
         let figures = Figures::of(&look);
         let mut put = |path: &str, text: String| -> io::Result<()> {

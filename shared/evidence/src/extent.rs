@@ -32,7 +32,7 @@ impl Extent {
         }
         let first = *self.first.get_or_insert(entry.seq);
         let in_period = entry.recorded_at < self.period.to;
-        if in_period && opens_a_case(entry) {
+        if in_period && is_followed(entry) {
             self.cases.insert(entry.case_id.clone());
         }
         if in_period || self.cases.contains(&entry.case_id) || self.counts(entry) {
@@ -61,8 +61,45 @@ pub fn counted_day(entry: &Entry) -> Option<Timestamp> {
 
 /// Whether a row is the first of its case.
 pub fn opens_a_case(entry: &Entry) -> bool {
-    let kind = matches!(entry.kind, EventKind::RevocationTriggered | EventKind::PlanPreviewed);
+    use EventKind::{PlanPreviewed, RestorationTriggered, RevocationTriggered};
+    let kind = matches!(entry.kind, RevocationTriggered | PlanPreviewed | RestorationTriggered);
     kind && entry.ordinal == 0 && entry.system.is_none()
+}
+
+/// Whether a row is the first of something that is in a pack to its end: a case, or the review of an emergency. A
+/// measure is not: it may be in force for years.
+pub fn is_followed(entry: &Entry) -> bool {
+    let is_review = entry.kind == EventKind::TaskOpened && stands(entry) == Stands::UnderReview;
+    opens_a_case(entry) || (is_review && entry.ordinal == 0)
+}
+
+/// What a row stands under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// A case.
+    UnderCase,
+    /// A measure.
+    UnderMeasure,
+    /// A review that is owed after an emergency.
+    UnderReview,
+}
+
+/// What a row stands under. Only kinds of rows that measures and reviews have can stand under one: no name hides a case.
+pub fn stands(entry: &Entry) -> Stands {
+    use EventKind::{
+        ApprovalDecided, ApprovalEscalated, ApprovalExpired, MeasureBegan, MeasureEnded, MeasureRequested,
+        NotificationSent, TaskClosed, TaskOpened,
+    };
+    let is_task = matches!(entry.kind, TaskOpened | TaskClosed | NotificationSent | ApprovalEscalated);
+    let is_measure = matches!(entry.kind, MeasureRequested | MeasureBegan | MeasureEnded)
+        || matches!(entry.kind, ApprovalDecided | ApprovalExpired);
+    match &entry.case_id {
+        id if id.starts_with("measure-") && (is_measure || is_task) && entry.system.is_none() => {
+            Stands::UnderMeasure
+        }
+        id if id.starts_with("review-") && is_task => Stands::UnderReview,
+        _ => Stands::UnderCase,
+    }
 }
 
 #[cfg(all(test, feature = "sample"))]
@@ -78,14 +115,14 @@ mod tests {
     #[test]
     fn a_case_of_the_period_is_in_it_to_its_end_and_nothing_behind() {
         // The last row is of a case of March.
-        assert_eq!(rows("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"), 0..126);
-        assert_eq!(rows("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z").end, 127);
+        assert_eq!(rows("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"), 0..255);
+        assert_eq!(rows("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z").end, 256);
     }
 
     #[test]
     fn a_period_without_rows_has_an_empty_extent_at_its_place() {
         assert_eq!(rows("2020-01-01T00:00:00Z", "2020-02-01T00:00:00Z"), 0..0);
-        assert_eq!(rows("2030-01-01T00:00:00Z", "2030-02-01T00:00:00Z"), 127..127);
+        assert_eq!(rows("2030-01-01T00:00:00Z", "2030-02-01T00:00:00Z"), 256..256);
         let between = rows("2026-02-05T01:00:00Z", "2026-02-06T00:00:00Z");
         assert!(between.is_empty() && between.start == 80, "{between:?}");
     }

@@ -1,8 +1,8 @@
 //! The figures of a pack, counted once for everything that shows them.
 
 use crate::{
-    cases::{Sla, State, seconds},
-    tables::{Look, cases::within, exceptions},
+    cases::{Sla, Standing, State, seconds},
+    tables::{Look, approvals, cases::within, exceptions},
 };
 use leaver_domain::digest::Digest;
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub struct InTime {
     pub unknown: u64,
 }
 
-/// What one system came to over all cases that are no dry runs.
+/// What one system came to over all cases that take access away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct PerSystem {
     /// Verified.
@@ -63,7 +63,9 @@ pub struct PerSystem {
     pub not_applicable: u64,
     /// Given to its owner.
     pub manual_task: u64,
-    /// Waits for a human, or was denied by one.
+    /// Done by its owner, by hand.
+    pub by_hand: u64,
+    /// Waits for a human, or was denied by one, or nobody decided.
     pub human: u64,
     /// Anything else: not finished.
     pub unfinished: u64,
@@ -74,17 +76,19 @@ pub struct PerSystem {
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Decisions {
-    /// Requests and decisions.
+    /// Requests.
     pub all: u64,
     /// Approved.
     pub approved: u64,
     /// Denied.
     pub denied: u64,
-    /// Handed on to somebody else, who decided since.
-    pub handed_on: u64,
-    /// Not decided, or handed on and not decided since.
+    /// Nobody decided in time.
+    pub expired: u64,
+    /// Not decided, or not by enough people.
     pub open: u64,
-    /// Decided by the person concerned or by whoever asked.
+    /// Times that a request was handed on, by somebody or because nobody decided.
+    pub handed_on: u64,
+    /// Decisions by the person concerned or by whoever asked.
     pub not_separated: u64,
 }
 
@@ -101,6 +105,14 @@ pub struct Figures {
     pub closed: u64,
     /// Of these, dry runs.
     pub closed_dry_runs: u64,
+    /// Cases that were called off; they count among the closed ones.
+    pub cancelled: u64,
+    /// Cases that give access back, without dry runs.
+    pub given_back: u64,
+    /// The cases whose access came back because it had been taken by mistake.
+    pub mistakes: BTreeSet<String>,
+    /// Measures: asked for, decided, in force or over in the period.
+    pub measures: u64,
     /// Access rows that the cases call for.
     pub expected: u64,
     /// Those that are not there.
@@ -129,11 +141,39 @@ pub struct Figures {
     pub missing_policies: BTreeSet<Digest>,
 }
 
+impl PerSystem {
+    /// Whether nothing waits for leaver or for a decision. An owner's open task is told of as such.
+    pub fn is_finished(&self) -> bool {
+        self.unfinished == 0 && self.human == 0
+    }
+}
+
+impl Decisions {
+    fn count(&mut self, asked: &approvals::Asked<'_>) {
+        self.all += 1;
+        *match asked.approval.standing() {
+            Standing::Open => &mut self.open,
+            Standing::Approved => &mut self.approved,
+            Standing::Denied => &mut self.denied,
+            Standing::Expired => &mut self.expired,
+        } += 1;
+        for step in &asked.approval.steps {
+            self.handed_on += u64::from(matches!(&*step.what, "escalate" | "escalated"));
+            self.not_separated += u64::from(asked.separated(step) == "no");
+        }
+    }
+}
+
 impl Figures {
     /// Counts.
     pub fn of(look: &Look<'_>) -> Self {
         let mut figures = Self { rows: look.fold.rows(), ..Self::default() };
         look.cases.iter().for_each(|(case, opened)| figures.case(look, case, opened));
+        figures.measures = look.measures.len() as u64;
+        for found in exceptions::all(look) {
+            *figures.exceptions.entry(found.exception.kind).or_default() += 1;
+        }
+        approvals::all(look).for_each(|asked| figures.decisions.count(&asked));
         figures.contained.sort_unstable();
         figures.verified.sort_unstable();
         figures.share.sort_unstable();
@@ -141,9 +181,15 @@ impl Figures {
         figures
     }
 
-    /// Cases that are no dry runs.
+    /// Cases that take access away and are no dry runs.
     pub fn terminations(&self) -> u64 {
-        self.cases - self.dry_runs
+        self.cases - self.dry_runs - self.given_back
+    }
+
+    /// Whether fewer than one in a thousand cases had taken access by mistake.
+    pub fn mistakes_are_rare(&self) -> bool {
+        let mistakes = self.mistakes.len() as u64;
+        mistakes == 0 || mistakes.saturating_mul(1_000) < self.terminations()
     }
 
     /// Access rows that are called for and there.
@@ -163,20 +209,28 @@ impl Figures {
 
     fn case(&mut self, look: &Look<'_>, case: &crate::cases::Case, opened: &crate::cases::Opened) {
         self.cases += 1;
-        self.closed += u64::from(case.closed_at.is_some());
-        for exception in exceptions::of_case(look, case, opened) {
-            *self.exceptions.entry(exception.kind).or_default() += 1;
-        }
+        self.closed += u64::from(case.is_over());
+        self.cancelled += u64::from(case.cancelled.is_some());
         if let Some(policy) = opened.policy {
             let known = look.context.policies.contains_key(&policy);
             if known { &mut self.policies } else { &mut self.missing_policies }.insert(policy);
         }
         if opened.dry_run {
             self.dry_runs += 1;
-            self.closed_dry_runs += u64::from(case.closed_at.is_some());
+            self.closed_dry_runs += u64::from(case.is_over());
             return;
         }
-        self.expected += 1 + opened.expected.as_ref().map_or(0, Vec::len) as u64;
+        if opened.gives_back {
+            self.given_back += 1;
+            if opened.undoes_a_mistake() {
+                self.mistakes.insert(opened.restores.clone().unwrap_or_else(|| case.id.clone()));
+            }
+            return;
+        }
+        self.expected += case.access_rows_expected() as u64;
+        if case.cancelled.is_some() {
+            return;
+        }
         let missing =
             |name: crate::cases::Name| Missing { case_id: case.id.clone(), system: name.to_string() };
         self.missing.extend(case.missing().into_iter().map(missing));
@@ -192,11 +246,6 @@ impl Figures {
         self.verified.extend(done.map(took));
         self.share.extend(done.zip(look.limit(opened)).map(|(end, limit)| took(end) * 100 / limit.max(1)));
         case.systems().iter().for_each(|system| self.system(system));
-        for (place, approval) in case.approvals.iter().enumerate() {
-            let mut later = case.approvals.iter().skip(place + 1);
-            let is_last = !later.any(|later| later.system == approval.system);
-            self.approval(approval, opened, is_last);
-        }
     }
 
     fn system(&mut self, system: &crate::cases::System) {
@@ -209,21 +258,10 @@ impl Figures {
             State::Verified => &mut of.verified,
             State::NotApplicable => &mut of.not_applicable,
             State::ManualTask => &mut of.manual_task,
-            State::AwaitingApproval | State::Denied => &mut of.human,
+            State::TaskClosed => &mut of.by_hand,
+            State::AwaitingApproval | State::Denied | State::Expired => &mut of.human,
             _ => &mut of.unfinished,
         } += 1;
-    }
-
-    fn approval(&mut self, approval: &crate::cases::Approval, opened: &crate::cases::Opened, is_last: bool) {
-        let all = &mut self.decisions;
-        all.all += 1;
-        all.not_separated += u64::from(approval.is_separated(opened) == Some(false));
-        match approval.decided.as_ref().map(|decided| &*decided.decision) {
-            Some("approve") => all.approved += 1,
-            Some("deny") => all.denied += 1,
-            _ if is_last => all.open += 1,
-            _ => all.handed_on += 1,
-        }
     }
 
     fn count_days(&mut self, look: &Look<'_>) {

@@ -3,7 +3,7 @@
 /// Which wording the files have that are not tables: `README.md`, `report.html`, `controls.md`, `oscal.json`, `verify.py`
 /// and the sentences of `completeness.json`. It is raised with every change of theirs, so that packs of earlier versions
 /// are not refused for words that nobody writes any more.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// The rows, one JSON object per line.
 pub const ROWS_JSONL: &str = "rows.jsonl";
@@ -15,7 +15,7 @@ pub const POPULATION: &str = "population.csv";
 pub const CASES: &str = "cases.csv";
 /// What each system of each case came to.
 pub const SYSTEMS: &str = "systems.csv";
-/// What waited for a human, and who decided.
+/// What waited for a human, who decided, and what silence led to.
 pub const APPROVALS: &str = "approvals.csv";
 /// Everything that did not go as it should, or that an auditor asks about.
 pub const EXCEPTIONS: &str = "exceptions.csv";
@@ -110,6 +110,9 @@ pub const CASES_COLUMNS: &[&str] = &[
     "systems_done",
     "access_rows",
     "rows",
+    "mode",
+    "restores",
+    "measure",
 ];
 
 /// Columns of [`SYSTEMS`].
@@ -130,6 +133,9 @@ pub const SYSTEMS_COLUMNS: &[&str] = &[
     "residuals",
     "access_row",
     "verification_row",
+    "restored_row",
+    "restored_at",
+    "not_restorable",
 ];
 
 /// Columns of [`APPROVALS`].
@@ -147,6 +153,13 @@ pub const APPROVALS_COLUMNS: &[&str] = &[
     "reason",
     "requested_by",
     "separated",
+    "approval",
+    "status",
+    "approvals",
+    "needed",
+    "through",
+    "asked",
+    "expires_at",
 ];
 
 /// Columns of [`EXCEPTIONS`].

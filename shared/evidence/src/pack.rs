@@ -131,6 +131,7 @@ impl<F: Files> Pack<F> {
         put(layout::KEYS, &(serde_json::to_string_pretty(&about.keys)? + "\n"))?;
         put(layout::VERIFIER, VERIFIER)?;
         let context = Context {
+            form: layout::FORM,
             log: about.origin,
             period: Period { from: about.from, to: about.to },
             generated_at: about.generated_at,

@@ -7,10 +7,10 @@ const FILES: &str = "\
 |---|---|
 | `report.html` | The report for people. It needs no network and prints well. |
 | `population.csv` | Every case that was opened in the period, as its first row tells it. |
-| `cases.csv` | What each case came to: times, time allowed, systems done. |
+| `cases.csv` | What each case came to: times, time allowed, systems done, held, called off, giving back. |
 | `systems.csv` | What each system of each case came to, and what outlives the revocation. |
-| `approvals.csv` | What waited for a human, who decided, and whether duties were separated. |
-| `exceptions.csv` | Late, failed, handed over, waiting, emergencies, findings, residual access, open, not applicable, dry runs. |
+| `approvals.csv` | What waited for a human, who was asked, who decided, what silence led to, and whether duties were separated. |
+| `exceptions.csv` | Late, failed, not approved, not reviewed, denied, handed over, waiting, held, mistakes; measures in force and over. |
 | `completeness.json` | Whether anything is missing, and what this pack cannot say. |
 | `controls.md`, `oscal.json` | Which control asks what, and the answer; the second for tools (OSCAL 1.1.2). |
 | `sample.csv`, `proofs/*.tlog-proof` | A sample that you can pick again, with a proof per row. |
@@ -27,6 +27,15 @@ const RULES: &str = "\
 - The time allowed starts when the event was received, but not before access was to end. Seconds are rounded up. A case is
   done when each of its systems was read again and found without access, or never had any.
 - `within_sla` is `open` while a case is not done and its time is not over at the time this pack was made; `no` when it is.
+- A case that gives access back (`mode` is `reactivate`) calls for no access rows and has no time limit; one that was called
+  off calls for its trigger's only. Where an owner did the task of a system by hand, their statement stands for its access row.
+- A measure (`measure-...`: an exception, a grant, emergency access, the release of held cases) is asked for, decided, begins
+  and ends under its own id. It is in `approvals.csv` and `exceptions.csv` where one of its rows was recorded in the period.
+- `approvals.csv` has a line for each thing that happened to a request: two where two must approve, one more for each time
+  that others were asked because nobody decided (`escalated`), and one where nobody did (`expired`). `separated` says
+  whether whoever decided was neither the person concerned nor the one who asked.
+- An emergency is `unreviewed` until its review (`review-...`) was done by somebody who took no part in it.
+- `wrongful_revocation` counts cases that brought back for good what an earlier case had taken.
 - `result` in `systems.csv` is what the last row of the system says; `access_row` is its last access row.
 - Times are UTC. A cell that a spreadsheet would run as a formula has a `'` in front.
 - The sample: for each case the SHA-256 of the checkpoint's root (32 bytes) followed by the case's id; the 25 smallest are in it.

@@ -2,8 +2,8 @@
 
 use crate::{
     cases::{Case, Opened},
-    csv, layout,
-    tables::{Look, number},
+    layout,
+    tables::{Lines, Look, number},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leaver_domain::digest::Digest;
@@ -43,10 +43,11 @@ pub fn pick<'a>(look: &Look<'a>) -> Vec<Picked<'a>> {
     all
 }
 
-/// The rows of a picked case that a proof is made for: its opening row, and the access row of each system.
+/// The rows of a picked case that a proof is made for: its opening row, and of each system the row that
+/// says what became of access.
 pub fn rows(picked: &Picked<'_>) -> Vec<(String, u64)> {
     let mut rows = vec![(String::new(), picked.opened.row)];
-    let access = |system: crate::cases::System| Some((system.name.to_string(), system.revoked?.0));
+    let access = |system: crate::cases::System| Some((system.name.to_string(), system.access_row()?));
     rows.extend(picked.case.systems().into_iter().filter_map(access));
     rows
 }
@@ -55,21 +56,18 @@ pub fn rows(picked: &Picked<'_>) -> Vec<(String, u64)> {
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(look: &Look<'_>, mut to: &mut dyn io::Write) -> io::Result<()> {
+pub fn write(look: &Look<'_>, to: &mut Lines<'_>) -> io::Result<()> {
     for (rank, picked) in pick(look).iter().enumerate() {
         for (system, row) in rows(picked) {
-            csv::write(
-                &mut to,
-                [
-                    number(Some(rank + 1)).as_str(),
-                    &picked.selector.to_string(),
-                    &picked.case.id,
-                    &picked.opened.username,
-                    &system,
-                    &row.to_string(),
-                    &layout::proof(row),
-                ],
-            )?;
+            to.line([
+                number(Some(rank + 1)).as_str(),
+                &picked.selector.to_string(),
+                &picked.case.id,
+                &picked.opened.username,
+                &system,
+                &row.to_string(),
+                &layout::proof(row),
+            ])?;
         }
     }
     Ok(())

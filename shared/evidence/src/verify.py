@@ -39,7 +39,7 @@ MAX_U64 = 2**64 - 1
 MAX_NESTING = 127
 SAMPLE = 25
 # Which wording the files have that are not tables.
-FORM = 1
+FORM = 2
 
 ZERO = bytes(32)
 PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}){0,2}")
@@ -48,8 +48,11 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 KINDS = [
     "revocation_triggered", "validation_completed", "access_revoked", "account_disabled", "data_archived",
     "verification_completed", "notification_sent", "revocation_failed", "approval_requested", "task_opened",
-    "case_closed", "plan_previewed", "approval_decided", "population_counted", "evidence_exported",
+    "case_closed", "plan_previewed", "approval_decided", "population_counted", "evidence_exported", "approval_escalated",
+    "approval_expired", "task_closed", "case_held", "case_released", "case_cancelled", "access_restored",
+    "restoration_triggered", "measure_requested", "measure_began", "measure_ended",
 ]
+REVIEW_KINDS = ("task_opened", "task_closed", "notification_sent", "approval_escalated")
 OUTCOMES = ["success", "failure", "not_applicable", "pending"]
 RISKS = [None, "clean", "notable", "flagged"]
 
@@ -372,7 +375,8 @@ def is_access_row(entry):
 
 
 def opens_case(entry):
-    return (entry.kind in ("revocation_triggered", "plan_previewed") and entry.system is None and entry.ordinal == 0)
+    return (entry.kind in ("revocation_triggered", "restoration_triggered", "plan_previewed") and entry.system is None
+            and entry.ordinal == 0)
 
 
 def view_of(entry, digest, evidence):
@@ -998,13 +1002,15 @@ SAMPLE_COLUMNS = "rank,selector,case_id,username,system,row,proof"
 class Case:
     """What is known of a case. It begins with whichever of its rows comes first; `opened` is its opening row."""
     __slots__ = (
-        "id", "opened", "of_period", "username", "employee_id", "mode", "dry_run", "systems", "policy", "revoked",
-        "rows", "closed")
+        "id", "opened", "of_period", "username", "employee_id", "mode", "dry_run", "gives_back", "systems", "policy",
+        "revoked", "access", "by_hand", "rows", "closed", "cancelled")
 
     def __init__(self, id):
         self.id, self.opened, self.of_period, self.systems, self.policy = id, None, False, [], None
-        self.username, self.employee_id, self.mode, self.dry_run = "", "", "", False
-        self.revoked, self.rows, self.closed = {}, 0, False
+        self.username, self.employee_id, self.mode, self.dry_run, self.gives_back = "", "", "", False, False
+        # By system: the last row that took access, the last that took or gave it, and whose owner did the task by hand.
+        self.revoked, self.access, self.by_hand = {}, {}, set()
+        self.rows, self.closed, self.cancelled = 0, False, False
 
     def open(self, entry, facts):
         systems = at(facts, "facts", "systems")
@@ -1013,16 +1019,37 @@ class Case:
         self.employee_id = text_at(facts, "user", "employee_id")
         self.mode = text_at(facts, "revocation", "type")
         self.dry_run = entry.kind == "plan_previewed"
+        self.gives_back = entry.kind == "restoration_triggered" or self.mode == "reactivate"
         self.systems = sorted(set(systems[:256]))
         policy = text_at(facts, "facts", "policy_digest").lower()
         self.policy = policy if HEX64.fullmatch(policy) else None
 
+    def calling(self):
+        """The systems that call for an access row: none where access is given back, or where the case was called off."""
+        if self.dry_run or self.gives_back or self.cancelled:
+            return []
+        return [system for system in self.systems if system in self.revoked or system not in self.by_hand]
+
+    def expected(self):
+        return (0 if self.dry_run or self.gives_back else 1) + len(self.calling())
+
     def missing(self):
-        return [] if self.dry_run else [system for system in self.systems if system not in self.revoked]
+        return [system for system in self.calling() if system not in self.revoked]
+
+    def system_row(self, entry):
+        """Takes a row of one system."""
+        if entry.kind == "access_revoked":
+            self.revoked[entry.system] = entry.seq
+        if entry.kind in ("access_revoked", "access_restored"):
+            self.access[entry.system] = entry.seq
+        elif entry.kind == "task_closed":
+            self.by_hand.add(entry.system)
+        elif entry.kind == "task_opened":
+            self.by_hand.discard(entry.system)
 
     def sampled(self):
         """The rows that are proved where the case is in the sample: by system, its opening row first."""
-        return [("", self.opened)] + sorted(self.revoked.items())
+        return [("", self.opened)] + sorted(self.access.items())
 
 
 class Rows:
@@ -1037,6 +1064,7 @@ class Rows:
         self.events = {}          # digest of the event's identity: (case, hash of its row)
         self.cases = {}           # by id
         self.counted = {}         # day: case ids recorded on it
+        self.reviews = set()      # ids of reviews of the period
         self.days, self.entry, self.count, self.readable = [], None, 0, True
         self.hashes = {row: None for row in wanted}
         self.csv = Table(directory, "rows.csv", ROW_COLUMNS, report)
@@ -1137,13 +1165,20 @@ class Rows:
         elif opens_case(entry) and case.opened is None:
             case.open(entry, facts)
             self.counted.setdefault(instant(entry.recorded_at)[:10], []).append(entry.case_id)
-            if self.period is not None and self.period[0] <= entry.recorded_at < self.period[1]:
+            if self.is_in_period(entry):
                 case.of_period = True
                 self.population.expect(line(self.population_cells(entry, case, facts)), place)
-        elif entry.kind == "access_revoked" and entry.system is not None:
-            case.revoked[entry.system] = entry.seq
-        elif entry.kind == "case_closed" and entry.system is None:
+        elif entry.system is not None:
+            case.system_row(entry)
+        elif entry.kind == "case_closed":
             case.closed = True
+        elif entry.kind == "case_cancelled":
+            case.closed = case.cancelled = True
+        if entry.case_id.startswith("review-") and entry.kind in REVIEW_KINDS and self.is_in_period(entry):
+            self.reviews.add(entry.case_id)
+
+    def is_in_period(self, entry):
+        return self.period is not None and self.period[0] <= entry.recorded_at < self.period[1]
 
     def population_cells(self, entry, case, facts):
         def trigger(name):
@@ -1249,7 +1284,7 @@ def check_period(rows, report):
             begin = None
         if begin is not None and rows.period[0] <= begin < rows.period[1]:
             return
-    if not rows.cases[entry.case_id].of_period:
+    if not rows.cases[entry.case_id].of_period and entry.case_id not in rows.reviews:
         report.remark("row %d: it was recorded after the period and belongs to no case of it" % entry.seq)
 
 
@@ -1482,7 +1517,7 @@ def check_form(value, report):
 def check_completeness(value, rows, checkpoint, period, generated_at, policies, used, report):
     """The figures of completeness.json, counted again; its sentences and its list of days are left to `leaver verify`."""
     cases = sorted((case for case in rows.cases.values() if case.of_period), key=lambda case: case.opened)
-    closed, expected = sum(case.closed for case in cases), sum(1 + len(case.systems) for case in cases if not case.dry_run)
+    closed, expected = sum(case.closed for case in cases), sum(case.expected() for case in cases)
     missing = [{"case_id": case.id, "system": system} for case in cases for system in case.missing()]
     if set(value) != COMPLETENESS_FIELDS:
         report.bad("it is not what the rows say", file="completeness.json")
@@ -1539,7 +1574,8 @@ def check_hr(data, rows, report):
 
 
 def counts(case):
-    return case.of_period and case.mode == "leave" and not case.dry_run
+    """Whether a case took access from somebody who left: one that was called off did not."""
+    return case.of_period and case.mode == "leave" and not case.dry_run and not case.cancelled
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! The case store on DynamoDB. Every write is conditional; every read that decides something is consistent.
 
 use crate::{
+    cancelled,
     connect::Aws,
     item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text},
     meter::Meter,
@@ -10,23 +11,34 @@ use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity::Total, TransactWriteItem},
+    types::{
+        AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity::Total, Select, TransactWriteItem,
+    },
 };
 use futures_util::future::try_join_all;
 use leaver_domain::{
+    approval::ApprovalId,
+    brake::Brake,
     case::{CaseRecord, Finding, SystemRecord},
-    id::{CaseId, EventId, SystemId, Username},
+    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
+    measure::Measure,
     person::Person,
-    ports::{CasePage, CaseStore, EventMark, Opening, Recorded, StoreError},
+    ports::{CasePage, CaseStore, Change, EventMark, Opening, Recorded, StoreError},
+    reviews::Review,
+    tasks::TaskId,
     time::Timestamp,
 };
 use serde::de::DeserializeOwned;
+use std::str::FromStr;
 
 /// Longest part of a before-state in one item, in bytes: an item can hold 400 KB.
 const PART: usize = 300_000;
 /// Most parts of a before-state.
 const MAX_PARTS: usize = 16;
+
+/// Most measures of one person that are shown: what one batch of reads can bring.
+const MAX_MEASURES: usize = 100;
 
 /// The case table.
 #[derive(Debug, Clone)]
@@ -43,6 +55,16 @@ pub(crate) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreErro
         Some("TransactionConflictException") => StoreError::Conflict,
         Some(code) => StoreError::Unavailable(format!("{code}: {}", error.message().unwrap_or_default())),
         None => StoreError::Unavailable("no answer from DynamoDB".to_owned()),
+    }
+}
+
+/// What a failed transaction means.
+fn not_written(error: &SdkError<TransactWriteItemsError>) -> StoreError {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(why)) => {
+            cancelled::meaning(why.cancellation_reasons())
+        }
+        _ => trouble(error),
     }
 }
 
@@ -118,6 +140,26 @@ impl DynamoCases {
         Ok(TransactWriteItem::builder().put(built(put.build())?).build())
     }
 
+    /// The write of a change: conditional on the version before, where its record has one.
+    fn change(&self, change: &Change) -> Result<TransactWriteItem, StoreError> {
+        match change {
+            Change::Case(case) => self.put_in_transaction(item::of_case(case)?, case.version),
+            Change::System(system) => self.put_in_transaction(item::of_system(system)?, system.version),
+            Change::Person(person) => self.put_in_transaction(item::of_person(person)?, person.version),
+            Change::Measure(measure) => self.put_in_transaction(item::of_measure(measure)?, measure.version),
+            Change::Review(review) => self.put_in_transaction(item::of_review(review)?, review.version),
+            Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
+            Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
+            Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
+        }
+    }
+
+    /// The write of a place in a list: no condition, because the records beside it have theirs.
+    fn list(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+    }
+
     fn opening(&self, opening: &Opening) -> Result<Vec<TransactWriteItem>, StoreError> {
         let mut writes = vec![self.put_in_transaction(item::of_mark(&opening.mark)?, 1)?];
         if let Some(person) = &opening.person {
@@ -128,6 +170,9 @@ impl DynamoCases {
             for system in systems {
                 writes.push(self.put_in_transaction(item::of_system(system)?, 1)?);
             }
+        }
+        if let Some(measure) = &opening.measure {
+            writes.push(self.put_in_transaction(item::of_measure(measure)?, 1)?);
         }
         Ok(writes)
     }
@@ -169,30 +214,40 @@ impl DynamoCases {
         Ok(answer.items.unwrap_or_default())
     }
 
-    /// The cases of one group of the `due` index whose instant has come, the earliest first.
-    async fn waiting(
+    /// What stands in one group of the `due` index, over all its shards, and whose instant has come, the earliest first.
+    async fn waiting<T: FromStr>(
         &self,
-        group: fn(u32) -> String,
+        (group, prefix): (fn(u32) -> String, &str),
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<CaseId>, StoreError> {
-        let query = |shard| async move {
-            let query = self.client.query().table_name(&self.table).index_name("due");
-            let query = query
-                .key_condition_expression("due_pk = :pk AND due_sk <= :now")
-                .expression_attribute_values(":pk", text(group(shard)))
-                .expression_attribute_values(":now", text(now.to_string()))
-                .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-            let query = query.return_consumed_capacity(Total);
-            let answer = query.send().await.map_err(|error| trouble(&error))?;
-            self.meter.read(&answer.consumed_capacity);
-            Ok::<_, StoreError>(answer.items.unwrap_or_default())
-        };
+    ) -> Result<Vec<T>, StoreError> {
+        let query = |shard| self.due_by(group(shard), Some(now), limit);
         let mut items: Vec<Item> =
             try_join_all((0..SHARDS).map(query)).await?.into_iter().flatten().collect();
         items.sort_by_key(|item| attribute(item, "due_sk"));
-        let id = |item: &Item| attribute(item, "pk").strip_prefix("CASE#").and_then(|id| id.parse().ok());
+        let id = |item: &Item| attribute(item, "pk").strip_prefix(prefix).and_then(|id| id.parse().ok());
         Ok(items.iter().filter_map(id).take(limit).collect())
+    }
+
+    /// Keys of one group of the `due` index, the earliest first; up to an instant, where one is given.
+    async fn due_by(
+        &self,
+        group: String,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name("due");
+        let query = query.expression_attribute_values(":pk", text(group));
+        let query = match until {
+            None => query.key_condition_expression("due_pk = :pk"),
+            Some(until) => query
+                .key_condition_expression("due_pk = :pk AND due_sk <= :until")
+                .expression_attribute_values(":until", text(until.to_string())),
+        };
+        let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).return_consumed_capacity(Total);
+        let answer = query.send().await.map_err(|error| trouble(&error))?;
+        self.meter.read(&answer.consumed_capacity);
+        Ok(answer.items.unwrap_or_default())
     }
 
     /// Keys of one partition of the `list` index whose sort key begins with a prefix, all of them.
@@ -215,6 +270,22 @@ impl DynamoCases {
         Ok(all)
     }
 
+    /// How many people one shard lists.
+    async fn counted(&self, shard: u32) -> Result<u64, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name("due").select(Select::Count);
+        let query = query
+            .key_condition_expression("due_pk = :pk")
+            .expression_attribute_values(":pk", text(item::people_shard(shard)));
+        let mut pages = query.return_consumed_capacity(Total).into_paginator().send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| trouble(&error))?;
+            self.meter.read(&page.consumed_capacity);
+            count += u64::try_from(page.count).unwrap_or(0);
+        }
+        Ok(count)
+    }
+
     pub(crate) async fn batch(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let mut all = Vec::new();
         let mut wanted = (!keys.is_empty()).then_some(keys);
@@ -234,6 +305,10 @@ impl DynamoCases {
     }
 }
 
+fn only_keys(item: &Item) -> Item {
+    Key { pk: attribute(item, "pk"), sk: attribute(item, "sk") }.attributes()
+}
+
 pub(crate) fn attribute(item: &Item, name: &str) -> String {
     item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }
@@ -250,15 +325,11 @@ impl CaseStore for DynamoCases {
             }
             Err(error) => error,
         };
-        let cancelled = matches!(
-            error.as_service_error(),
-            Some(TransactWriteItemsError::TransactionCanceledException(_))
-        );
         // Cancelled, or an answer that got lost on its way: the mark tells which of both happened.
         if let Some(known) = self.mark(&opening.mark.source, &opening.mark.event_id).await? {
             return Ok(Recorded::Known(known));
         }
-        Err(if cancelled { StoreError::Conflict } else { trouble(&error) })
+        Err(not_written(&error))
     }
 
     async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
@@ -267,6 +338,15 @@ impl CaseStore for DynamoCases {
 
     async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
         self.read(&Key::person(username)).await
+    }
+
+    async fn person_of_number(&self, number: &EmployeeId) -> Result<Option<Person>, StoreError> {
+        let keys = self.all_listed(item::number_of(number), "").await?;
+        let [only] = keys.as_slice() else { return Ok(None) };
+        let found = self.batch(vec![only_keys(only)]).await?;
+        let person: Option<Person> = found.first().map(decode).transpose()?;
+        // The index may be a moment behind the record.
+        Ok(person.filter(|person| person.employee_id == *number))
     }
 
     async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
@@ -340,8 +420,6 @@ impl CaseStore for DynamoCases {
         keys.sort_by_key(|item| std::cmp::Reverse(attribute(item, "list_sk")));
         let next = (keys.len() > limit).then(|| attribute(&keys[limit - 1], "list_sk"));
         keys.truncate(limit);
-        let only_keys =
-            |item: &Item| Key { pk: attribute(item, "pk"), sk: attribute(item, "sk") }.attributes();
         let items = self.batch(keys.iter().map(only_keys).collect()).await?;
         let mut cases: Vec<CaseRecord> = items.iter().map(decode).collect::<Result<_, _>>()?;
         cases.sort_by(|a, b| (b.created_at, &b.case_id).cmp(&(a.created_at, &a.case_id)));
@@ -349,14 +427,112 @@ impl CaseStore for DynamoCases {
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
-        self.waiting(start_shard, now, limit).await
+        self.waiting((start_shard, "CASE#"), now, limit).await
     }
 
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
-        self.waiting(seal_shard, now, limit).await
+        self.waiting((seal_shard, "CASE#"), now, limit).await
     }
 
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.put_once(item::of_finding(id, finding)?).await
+    }
+
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let writes =
+            changes.iter().map(|change| self.change(change)).collect::<Result<Vec<_>, StoreError>>()?;
+        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
+        match transaction.return_consumed_capacity(Total).send().await {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity());
+                Ok(())
+            }
+            Err(error) => Err(not_written(&error)),
+        }
+    }
+
+    async fn measure(&self, id: &MeasureId) -> Result<Option<Measure>, StoreError> {
+        self.read(&Key::measure(id)).await
+    }
+
+    async fn measures_of(&self, person: &Username) -> Result<Vec<Measure>, StoreError> {
+        let mut keys = self.all_listed(item::measures_of(person), "").await?;
+        keys.sort_by_key(|item| std::cmp::Reverse(attribute(item, "list_sk")));
+        keys.truncate(MAX_MEASURES);
+        let mut found: Vec<Measure> = self
+            .batch(keys.iter().map(only_keys).collect())
+            .await?
+            .iter()
+            .map(decode)
+            .collect::<Result<_, _>>()?;
+        found.sort_by(|a, b| (b.requested_at, &b.measure_id).cmp(&(a.requested_at, &a.measure_id)));
+        Ok(found)
+    }
+
+    async fn measures_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        self.waiting((item::measures_shard, "MEASURE#"), now, limit).await
+    }
+
+    async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError> {
+        let keys = self.due_by(item::ASKING.to_owned(), None, limit.min(100)).await?;
+        let items = self.batch(keys.iter().map(only_keys).collect()).await?;
+        let mut found = Vec::new();
+        for item in &items {
+            if attribute(item, "sk") == "MEASURE" {
+                let measure: Measure = decode(item)?;
+                found.push((measure.approval.requested_at, ApprovalId::Measure(measure.measure_id)));
+            } else if let Some((id, approval)) = decode::<SystemRecord>(item)?.awaited() {
+                found.push((approval.requested_at, id));
+            }
+        }
+        found.sort();
+        Ok(found.into_iter().map(|(_, id)| id).collect())
+    }
+
+    async fn review(&self, id: &ReviewId) -> Result<Option<Review>, StoreError> {
+        self.read(&Key::review(id)).await
+    }
+
+    async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError> {
+        let items = self.due_by(item::TASKS.to_owned(), None, limit).await?;
+        let id = |item: &Item| {
+            let pk = attribute(item, "pk");
+            if let Some(review) = pk.strip_prefix("REVIEW#") {
+                return Some(TaskId::Review(review.parse().ok()?));
+            }
+            let case = pk.strip_prefix("CASE#")?.parse().ok()?;
+            Some(TaskId::System(case, attribute(item, "sk").strip_prefix("SYS#")?.parse().ok()?))
+        };
+        Ok(items.iter().filter_map(id).collect())
+    }
+
+    async fn brake(&self) -> Result<Brake, StoreError> {
+        self.read(&Key::brake()).await.map(Option::unwrap_or_default)
+    }
+
+    async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .filter_expression("attribute_not_exists(settled)")
+            .expression_attribute_values(":pk", text(item::held_under(measure)))
+            .return_consumed_capacity(Total);
+        let mut pages = query.into_paginator().send();
+        let mut held = Vec::new();
+        let id = |item: &Item| attribute(item, "sk").strip_prefix("CASE#").and_then(|id| id.parse().ok());
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| trouble(&error))?;
+            self.meter.read(&page.consumed_capacity);
+            held.extend(page.items.unwrap_or_default().iter().filter_map(id));
+            if held.len() >= limit {
+                break;
+            }
+        }
+        held.truncate(limit);
+        Ok(held)
+    }
+
+    async fn headcount(&self) -> Result<u64, StoreError> {
+        Ok(try_join_all((0..SHARDS).map(|shard| self.counted(shard))).await?.into_iter().sum())
     }
 }

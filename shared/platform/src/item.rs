@@ -3,13 +3,20 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
+    brake::Brake,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     export::Export,
-    id::{CaseId, EventId, SystemId, Username},
-    ledger::{Draft, events_of_case, events_of_export, events_of_population, events_of_system},
-    person::Person,
+    holds,
+    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    ledger::{
+        Draft, events_of_case, events_of_export, events_of_measure, events_of_population, events_of_review,
+        events_of_system,
+    },
+    measure::{Measure, MeasureStatus},
+    person::{Person, PersonStatus},
     population::Population,
     ports::{EventMark, StoreError},
+    reviews::Review,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -62,6 +69,19 @@ impl Key {
     pub(crate) fn export(id: &str) -> Self {
         Self::new(format!("EXPORT#{id}"), "EXPORT")
     }
+    pub(crate) fn measure(id: &MeasureId) -> Self {
+        Self::new(format!("MEASURE#{id}"), "MEASURE")
+    }
+    pub(crate) fn review(id: &ReviewId) -> Self {
+        Self::new(format!("REVIEW#{id}"), "REVIEW")
+    }
+    pub(crate) fn brake() -> Self {
+        Self::new("BRAKE".to_owned(), "BRAKE")
+    }
+    /// A case's place in the list of those that are held together.
+    pub(crate) fn held(measure: &MeasureId, case: &CaseId) -> Self {
+        Self::new(held_under(measure), &format!("CASE#{case}"))
+    }
     pub(crate) fn attributes(&self) -> Item {
         [("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))].into()
     }
@@ -109,8 +129,48 @@ pub(crate) fn start_shard(shard: u32) -> String {
     format!("START#{shard:02}")
 }
 
+pub(crate) fn held_under(measure: &MeasureId) -> String {
+    format!("HELD#{measure}")
+}
+
+/// A case's place in the list of those that are held together. It stays there, marked, when the case is held no longer:
+/// nothing is ever deleted from the case table.
+pub(crate) fn of_held(measure: &MeasureId, case: &CaseId, is_held: bool) -> Item {
+    let mut item = Key::held(measure, case).attributes();
+    if !is_held {
+        item.insert("settled".into(), AttributeValue::Bool(true));
+    }
+    item
+}
+
+/// Where the people stand in the `due` index who have not left, to be counted.
+pub(crate) fn people_shard(shard: u32) -> String {
+    format!("PEOPLE#{shard:02}")
+}
+
+/// Whether a person counts among those who are there.
+pub(crate) fn is_here(person: &Person) -> bool {
+    person.status != PersonStatus::Left
+}
+
+/// A person, listed under the HRIS's number, and counted as long as they have not left.
 pub(crate) fn of_person(person: &Person) -> Result<Item, StoreError> {
-    item(&Key::person(&person.username), person.version, person)
+    let mut item = item(&Key::person(&person.username), person.version, person)?;
+    item.insert("list_pk".into(), text(number_of(&person.employee_id)));
+    item.insert("list_sk".into(), text(person.username.as_str()));
+    if is_here(person) {
+        item.insert("due_pk".into(), text(people_shard(shard(person.username.as_str()))));
+        item.insert("due_sk".into(), text(person.username.as_str()));
+    }
+    Ok(item)
+}
+
+pub(crate) fn number_of(number: &EmployeeId) -> String {
+    format!("NUMBER#{number}")
+}
+
+pub(crate) fn of_brake(brake: &Brake) -> Result<Item, StoreError> {
+    item(&Key::brake(), brake.version, brake)
 }
 
 /// An event's mark, listed under the day on which it was taken.
@@ -163,8 +223,81 @@ pub(crate) fn seal_due(case: &CaseRecord) -> Timestamp {
     case.effective_at.max(case.created_at).plus(SEAL_GRACE)
 }
 
+/// Where approvals that wait stand in the `due` index, by the instant of their request.
+pub(crate) const ASKING: &str = "ASKING";
+/// Where systems with an open task, and open reviews, stand in the `due` index, by the instant until which it is due.
+pub(crate) const TASKS: &str = "TASKS";
+
+/// Where measures stand in the `due` index that the sweep has to look at, and from when on.
+pub(crate) fn measures_shard(shard: u32) -> String {
+    format!("MEASURES#{shard:02}")
+}
+
+pub(crate) fn measures_of(person: &Username) -> String {
+    format!("MEASURES#{person}")
+}
+
+/// A system of a case. In the `due` index it stands while it waits for a human.
 pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
-    item(&Key::system(&record.case_id, &record.system), record.version, record)
+    let mut item = item(&Key::system(&record.case_id, &record.system), record.version, record)?;
+    let open = record.task.as_ref().filter(|task| task.closed.is_none());
+    let due = match (record.awaited(), open) {
+        (Some((_, approval)), _) => Some((ASKING, approval.requested_at)),
+        (None, Some(task)) => Some((TASKS, task.due_at)),
+        (None, None) => None,
+    };
+    if let Some((group, at)) = due {
+        item.insert("due_pk".into(), text(group));
+        item.insert("due_sk".into(), text(at.to_string()));
+    }
+    Ok(item)
+}
+
+/// When somebody has to look at a measure next: at once while its effect is being brought about (held cases that are called
+/// off are one as well), at its end while it is in force, and from its end on when that has said so.
+pub(crate) fn measure_due(measure: &Measure) -> Option<Timestamp> {
+    match measure.status {
+        MeasureStatus::Approved => Some(measure.requested_at),
+        MeasureStatus::Ending => {
+            let ended = || measure.log.last().map_or(measure.requested_at, |line| line.at);
+            Some(measure.look_at.unwrap_or_else(ended))
+        }
+        MeasureStatus::Active => measure.until,
+        MeasureStatus::Denied | MeasureStatus::Expired if holds::is_due(measure) => {
+            Some(measure.requested_at)
+        }
+        MeasureStatus::Requested | MeasureStatus::Ended | MeasureStatus::Denied | MeasureStatus::Expired => {
+            None
+        }
+    }
+}
+
+/// A measure, listed under its person.
+pub(crate) fn of_measure(measure: &Measure) -> Result<Item, StoreError> {
+    let mut item = item(&Key::measure(&measure.measure_id), measure.version, measure)?;
+    if let Some(person) = measure.username() {
+        item.insert("list_pk".into(), text(measures_of(person)));
+        item.insert("list_sk".into(), text(format!("{}#{}", measure.requested_at, measure.measure_id)));
+    }
+    let due = match measure.approval.is_pending() {
+        true => Some((ASKING.to_owned(), measure.approval.requested_at)),
+        false => measure_due(measure).map(|at| (measures_shard(shard(measure.measure_id.as_str())), at)),
+    };
+    if let Some((group, at)) = due {
+        item.insert("due_pk".into(), text(group));
+        item.insert("due_sk".into(), text(at.to_string()));
+    }
+    Ok(item)
+}
+
+/// A review. In the `due` index it stands among the tasks while it is open.
+pub(crate) fn of_review(review: &Review) -> Result<Item, StoreError> {
+    let mut item = item(&Key::review(&review.review_id), review.version, review)?;
+    if review.closed.is_none() {
+        item.insert("due_pk".into(), text(TASKS));
+        item.insert("due_sk".into(), text(review.due_at.to_string()));
+    }
+    Ok(item)
 }
 
 pub(crate) fn of_finding(id: &str, finding: &Finding) -> Result<Item, StoreError> {
@@ -190,6 +323,8 @@ pub fn changed(sort_key: &str, old: Option<&str>, new: Option<&str>) -> Changed 
     let result = match sort_key {
         "CASE" => lines::<CaseRecord>(old, new, |case| case.log.len(), events_of_case),
         "POPULATION" => lines::<Population>(old, new, |day| day.log.len(), events_of_population),
+        "MEASURE" => lines::<Measure>(old, new, |measure| measure.log.len(), events_of_measure),
+        "REVIEW" => lines::<Review>(old, new, |review| review.log.len(), events_of_review),
         "EXPORT" => lines::<Export>(old, new, |export| export.log.len(), events_of_export),
         key if key.starts_with("SYS#") => {
             lines::<SystemRecord>(old, new, |system| system.log.len(), events_of_system)

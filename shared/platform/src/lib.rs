@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: no other crate names an AWS SDK, and nothing here knows an outside system.
 
+mod cancelled;
 mod cases;
 mod connect;
 mod evidence;
@@ -9,6 +10,7 @@ mod item;
 mod ledger;
 pub mod memory;
 pub mod memory_log;
+pub mod memory_messages;
 mod meter;
 mod objects;
 mod secrets;

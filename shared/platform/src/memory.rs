@@ -4,18 +4,23 @@ use crate::item;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use leaver_domain::{
+    approval::ApprovalId,
+    brake::Brake,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     digest::Digest,
     export::Export,
-    id::{CaseId, EventId, SystemId, Username},
+    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Entry, Head, leaf_hash},
+    measure::Measure,
     person::Person,
     population::Population,
     ports::{
-        Appended, Batch, CasePage, CaseStore, EventMark, EvidenceStore, LedgerStore, Located, Opening,
-        Present, Recorded, Row, Started, StoreError, Workflow,
+        Appended, Batch, CasePage, CaseStore, Change, EventMark, EvidenceStore, Execution, LedgerStore,
+        Located, Opening, Present, Recorded, Row, Started, StoreError, Workflow,
     },
+    reviews::Review,
+    tasks::TaskId,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,12 +30,12 @@ use std::{
 };
 
 /// What a write changed, as the stream would tell it: sort key, record before, record after.
-pub type Change = (String, Option<String>, String);
+pub type Written = (String, Option<String>, String);
 
 #[derive(Debug, Default, Clone)]
 struct Table {
     items: BTreeMap<(String, String), (u64, String)>,
-    changes: Vec<Change>,
+    changes: Vec<Written>,
 }
 
 /// The case table.
@@ -62,7 +67,7 @@ impl Table {
 
 impl MemoryCases {
     /// Everything written so far, in order.
-    pub fn changes(&self) -> Vec<Change> {
+    pub fn changes(&self) -> Vec<Written> {
         lock(&self.0).changes.clone()
     }
 
@@ -125,6 +130,9 @@ impl CaseStore for MemoryCases {
                 writes.push((item::Key::system(&case.case_id, &system.system), 1, print(system)?));
             }
         }
+        if let Some(measure) = &opening.measure {
+            writes.push((item::Key::measure(&measure.measure_id), 1, print(measure)?));
+        }
         let mut table = lock(&self.0);
         if !writes.iter().all(|(key, version, _)| table.fits(key, *version)) {
             return Err(StoreError::Conflict);
@@ -137,6 +145,11 @@ impl CaseStore for MemoryCases {
     }
     async fn person(&self, username: &Username) -> Result<Option<Person>, StoreError> {
         self.read(&item::Key::person(username))
+    }
+    async fn person_of_number(&self, number: &EmployeeId) -> Result<Option<Person>, StoreError> {
+        let mut people: Vec<Person> = self.all("PERSON")?;
+        people.retain(|person| person.employee_id == *number);
+        Ok(if people.len() == 1 { people.pop() } else { None })
     }
     async fn put_person(&self, person: &Person) -> Result<(), StoreError> {
         self.write(item::Key::person(&person.username), person.version, person)
@@ -196,9 +209,109 @@ impl CaseStore for MemoryCases {
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.once(item::Key::finding(id), finding)
     }
+    async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let (mut writes, mut lists) = (Vec::new(), Vec::new());
+        for change in changes {
+            writes.push(match change {
+                Change::Case(case) => (item::Key::case(&case.case_id), case.version, print(case)?),
+                Change::System(of) => (item::Key::system(&of.case_id, &of.system), of.version, print(of)?),
+                Change::Person(of) => (item::Key::person(&of.username), of.version, print(of)?),
+                Change::Measure(of) => (item::Key::measure(&of.measure_id), of.version, print(of)?),
+                Change::Review(of) => (item::Key::review(&of.review_id), of.version, print(of)?),
+                Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
+                Change::Hold(measure, case) => {
+                    lists.push((item::Key::held(measure, case), true));
+                    continue;
+                }
+                Change::Unhold(measure, case) => {
+                    lists.push((item::Key::held(measure, case), false));
+                    continue;
+                }
+            });
+        }
+        let mut table = lock(&self.0);
+        if !writes.iter().all(|(key, version, _)| table.fits(key, *version)) {
+            return Err(StoreError::Conflict);
+        }
+        writes.into_iter().for_each(|(key, version, doc)| table.put(key, version, doc));
+        for (key, listed) in lists {
+            match listed {
+                true => drop(table.items.insert((key.pk, key.sk), (1, String::new()))),
+                false => drop(table.items.remove(&(key.pk, key.sk))),
+            }
+        }
+        Ok(())
+    }
+    async fn measure(&self, id: &MeasureId) -> Result<Option<Measure>, StoreError> {
+        self.read(&item::Key::measure(id))
+    }
+    async fn measures_of(&self, person: &Username) -> Result<Vec<Measure>, StoreError> {
+        let mut measures: Vec<Measure> = self.all("MEASURE")?;
+        measures.retain(|measure| measure.username() == Some(person));
+        measures.sort_by(|a, b| (b.requested_at, &b.measure_id).cmp(&(a.requested_at, &a.measure_id)));
+        Ok(measures)
+    }
+    async fn measures_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        let measures: Vec<Measure> = self.all("MEASURE")?;
+        let due = |measure: Measure| {
+            let at = item::measure_due(&measure).filter(|at| *at <= now && !measure.approval.is_pending())?;
+            Some((at, measure.measure_id))
+        };
+        let mut due: Vec<_> = measures.into_iter().filter_map(due).collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+    async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError> {
+        let mut found: Vec<(Timestamp, ApprovalId)> = Vec::new();
+        for system in self.all_systems()? {
+            found.extend(system.awaited().map(|(id, approval)| (approval.requested_at, id)));
+        }
+        let measures: Vec<Measure> = self.all("MEASURE")?;
+        let asking = measures.into_iter().filter(|measure| measure.approval.is_pending());
+        found.extend(asking.map(|of| (of.approval.requested_at, ApprovalId::Measure(of.measure_id))));
+        found.sort();
+        Ok(found.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+    async fn review(&self, id: &ReviewId) -> Result<Option<Review>, StoreError> {
+        self.read(&item::Key::review(id))
+    }
+    async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError> {
+        let open = |system: SystemRecord| {
+            let task = system.task.filter(|task| task.closed.is_none())?;
+            system
+                .approval
+                .is_none_or(|approval| !approval.is_pending())
+                .then_some((task.due_at, TaskId::System(system.case_id, system.system)))
+        };
+        let mut found: Vec<_> = self.all_systems()?.into_iter().filter_map(open).collect();
+        let reviews: Vec<Review> = self.all("REVIEW")?;
+        let open = reviews.into_iter().filter(|review| review.closed.is_none());
+        found.extend(open.map(|review| (review.due_at, TaskId::Review(review.review_id))));
+        found.sort();
+        Ok(found.into_iter().map(|(_, of)| of).take(limit).collect())
+    }
+    async fn brake(&self) -> Result<Brake, StoreError> {
+        self.read(&item::Key::brake()).map(Option::unwrap_or_default)
+    }
+    async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let (of, table) = (item::held_under(measure), lock(&self.0));
+        let ours = table.items.keys().filter(|(pk, _)| *pk == of);
+        let id = |(_, sk): &(String, String)| sk.strip_prefix("CASE#").and_then(|id| id.parse().ok());
+        Ok(ours.filter_map(id).take(limit).collect())
+    }
+    async fn headcount(&self) -> Result<u64, StoreError> {
+        let people: Vec<Person> = self.all("PERSON")?;
+        Ok(people.iter().filter(|person| item::is_here(person)).count() as u64)
+    }
 }
 
 impl MemoryCases {
+    fn all_systems(&self) -> Result<Vec<SystemRecord>, StoreError> {
+        let table = lock(&self.0);
+        let systems = table.items.iter().filter(|((_, sk), _)| sk.starts_with("SYS#"));
+        systems.map(|(_, (_, doc))| parse(doc)).collect()
+    }
+
     fn all<T: DeserializeOwned>(&self, wanted: &str) -> Result<Vec<T>, StoreError> {
         let table = lock(&self.0);
         table.items.iter().filter(|((_, sk), _)| sk == wanted).map(|(_, (_, doc))| parse(doc)).collect()
@@ -321,26 +434,52 @@ impl LedgerStore for MemoryLedger {
     }
 }
 
-/// A workflow engine that only remembers what it was asked to start.
+/// A workflow engine that only remembers what it was asked to start and to wake.
 #[derive(Debug, Default)]
-pub struct MemoryWorkflow(Mutex<Vec<CaseId>>);
+pub struct MemoryWorkflow(Mutex<Vec<Execution>>, Mutex<Vec<String>>, Mutex<Vec<Execution>>);
 
 impl MemoryWorkflow {
-    /// The cases started, in order.
+    /// From now on this execution has ended, whatever it came to.
+    pub fn end(&self, execution: Execution) {
+        lock(&self.2).push(execution);
+    }
+
+    /// The cases started, in order, each as often as it got an execution.
     pub fn started(&self) -> Vec<CaseId> {
+        let case = |execution: &Execution| match execution {
+            Execution::Case { case, .. } => Some(case.clone()),
+            Execution::Measure(_) => None,
+        };
+        lock(&self.0).iter().filter_map(case).collect()
+    }
+
+    /// Everything started, in order.
+    pub fn executions(&self) -> Vec<Execution> {
         lock(&self.0).clone()
+    }
+
+    /// The task tokens that were woken, in order.
+    pub fn woken(&self) -> Vec<String> {
+        lock(&self.1).clone()
     }
 }
 
 #[async_trait]
 impl Workflow for MemoryWorkflow {
-    async fn start(&self, case: &CaseId) -> Result<Started, StoreError> {
+    async fn start(&self, execution: &Execution) -> Result<Started, StoreError> {
         let mut started = lock(&self.0);
-        if started.contains(case) {
+        if started.contains(execution) {
             return Ok(Started::Already);
         }
-        started.push(case.clone());
+        started.push(execution.clone());
         Ok(Started::New)
+    }
+    async fn wake(&self, task_token: &str) -> Result<(), StoreError> {
+        lock(&self.1).push(task_token.to_owned());
+        Ok(())
+    }
+    async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError> {
+        Ok(lock(&self.2).contains(execution))
     }
     async fn check(&self, _: &str) -> Result<serde_json::Value, StoreError> {
         Ok(serde_json::json!({"systems": []}))

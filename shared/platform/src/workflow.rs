@@ -3,10 +3,7 @@
 use crate::connect::Aws;
 use async_trait::async_trait;
 use aws_sdk_sfn::{Client, error::ProvideErrorMetadata, types::ExecutionStatus};
-use leaver_domain::{
-    id::CaseId,
-    ports::{Started, StoreError, Workflow},
-};
+use leaver_domain::ports::{Execution, Started, StoreError, Workflow};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -43,9 +40,37 @@ fn unavailable(error: &impl ProvideErrorMetadata) -> StoreError {
 
 #[async_trait]
 impl Workflow for StepFunctions {
-    async fn start(&self, case: &CaseId) -> Result<Started, StoreError> {
-        // Name and input follow from the case alone: a repeat is the same request.
-        self.begin(case.as_str(), &json!({"case_id": case})).await.map(|(started, _)| started)
+    async fn start(&self, execution: &Execution) -> Result<Started, StoreError> {
+        // Name and input follow from what it is about alone: a repeat is the same request.
+        let input = match execution {
+            Execution::Case { case, .. } => json!({"case_id": case}),
+            Execution::Measure(measure) => json!({"measure": measure}),
+        };
+        self.begin(&execution.name(), &input).await.map(|(started, _)| started)
+    }
+
+    async fn wake(&self, task_token: &str) -> Result<(), StoreError> {
+        let sent = self.client.send_task_success().task_token(task_token).output("{}").send().await;
+        match sent {
+            Ok(_) => Ok(()),
+            // It was woken before, or waits no more: what is stored counts, and it has been read.
+            Err(error)
+                if matches!(error.code(), Some("TaskTimedOut" | "TaskDoesNotExist" | "InvalidToken")) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError> {
+        let arn = self.machine.replacen(":stateMachine:", ":execution:", 1);
+        let arn = format!("{arn}:{}", execution.name());
+        match self.client.describe_execution().execution_arn(arn).send().await {
+            Ok(now) => Ok(now.status != ExecutionStatus::Running),
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(false),
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 
     async fn check(&self, name: &str) -> Result<Value, StoreError> {

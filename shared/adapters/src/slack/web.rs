@@ -43,7 +43,7 @@ fn kind_of(code: &str) -> FaultKind {
         | "user_is_bot"
         | "user_is_restricted" => FaultKind::PermissionMissing,
         "users_not_found" | "user_not_found" | "user_not_visible" | "no_such_subteam"
-        | "subteam_not_found" => FaultKind::NotFound,
+        | "subteam_not_found" | "message_not_found" => FaultKind::NotFound,
         "fatal_error"
         | "internal_error"
         | "service_unavailable"
@@ -59,7 +59,7 @@ fn kind_of(code: &str) -> FaultKind {
 ///
 /// # Errors
 /// By the code that the answer gives; `UnexpectedShape` where it does not say whether it is one.
-pub(super) fn check(method: &str, answer: &Answer) -> Result<(), Fault> {
+pub(crate) fn check(method: &str, answer: &Answer) -> Result<(), Fault> {
     let verdict: Verdict = answer.json()?;
     if verdict.ok {
         return Ok(());
@@ -80,7 +80,7 @@ pub(super) fn query(method: &str) -> Query {
 ///
 /// # Errors
 /// As the status table and the answer's own verdict say.
-pub(super) async fn ask<T: DeserializeOwned>(http: &Reader, method: &str, query: Query) -> Result<T, Fault> {
+pub(crate) async fn ask<T: DeserializeOwned>(http: &Reader, method: &str, query: Query) -> Result<T, Fault> {
     let answer = http.ask(query).await?;
     check(method, &answer)?;
     answer.json()

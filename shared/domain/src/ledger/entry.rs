@@ -72,6 +72,28 @@ coded! {
         PopulationCounted = 13 as "population_counted",
         /// A pack of evidence was made from the log.
         EvidenceExported = 14 as "evidence_exported",
+        /// Nobody decided in time, or somebody handed it on: the next level was asked.
+        ApprovalEscalated = 15 as "approval_escalated",
+        /// Nobody decided at all. Nothing was done.
+        ApprovalExpired = 16 as "approval_expired",
+        /// A task was done, with a statement or evidence.
+        TaskClosed = 17 as "task_closed",
+        /// A case was stopped before anything was done.
+        CaseHeld = 18 as "case_held",
+        /// A held case was let go on.
+        CaseReleased = 19 as "case_released",
+        /// A case was called off before anything was done.
+        CaseCancelled = 20 as "case_cancelled",
+        /// Access to one system was given back.
+        AccessRestored = 21 as "access_restored",
+        /// A decision opened a case that gives access back.
+        RestorationTriggered = 22 as "restoration_triggered",
+        /// Somebody asked for an exception, a grant, emergency access or the like.
+        MeasureRequested = 23 as "measure_requested",
+        /// What was asked for came into force.
+        MeasureBegan = 24 as "measure_began",
+        /// What was asked for is over.
+        MeasureEnded = 25 as "measure_ended",
     }
 }
 

@@ -7,7 +7,9 @@ use super::entry::Draft;
 use crate::{
     case::{CaseRecord, Happening, Subject, SystemRecord},
     export::Export,
+    measure::Measure,
     population::{self, Population},
+    reviews::Review,
 };
 use serde_json::{Value, json};
 
@@ -82,6 +84,27 @@ fn apart(id: &str, place: usize, line: &Happening) -> Draft {
 pub fn events_of_population(record: &Population, from: usize) -> Vec<Draft> {
     let id = population::id_of(record.day);
     record.log.iter().enumerate().skip(from).map(|(place, line)| apart(&id, place, line)).collect()
+}
+
+/// The entries of a measure, from a place on.
+pub fn events_of_measure(record: &Measure, from: usize) -> Vec<Draft> {
+    let id = record.measure_id.as_str();
+    let lines = record.log.iter().enumerate().skip(from);
+    let context = || json!({"measure": {"kind": record.what.name(), "reason": record.reason, "requested_by": record.requested_by}});
+    lines
+        .map(|(place, line)| match &record.person {
+            Some(person) => draft(id, None, person, place, line, context()),
+            None => apart(id, place, line),
+        })
+        .collect()
+}
+
+/// The entries of a review, from a place on.
+pub fn events_of_review(record: &Review, from: usize) -> Vec<Draft> {
+    let id = record.review_id.as_str();
+    let context = || json!({"review": {"kind": record.kind, "case_id": record.case}});
+    let lines = record.log.iter().enumerate().skip(from);
+    lines.map(|(place, line)| draft(id, None, &record.person, place, line, context())).collect()
 }
 
 /// The entries of an export, from a place on.

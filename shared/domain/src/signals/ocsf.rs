@@ -7,9 +7,12 @@
 //! | access revoked, the account is gone | 6 Delete |
 //! | access revoked, the account stays usable (a partial case) | 8 Detach Policy |
 //! | account disabled | 5 Disable |
-//! | an attempt failed | what was attempted: 5, or 8 in a partial case; status 2 Failure |
+//! | access given back, the account could not log in before and can now | 2 Enable |
+//! | access given back, the account could log in before, or cannot now | 7 Attach Policy |
+//! | an attempt failed | what was attempted: 5, 8 in a partial case, 2 where access comes back; status 2 Failure |
 //!
-//! Rows of other kinds change no account, and neither do those that found none; they are in the evidence pack.
+//! Rows of other kinds change no account, and neither do those that found none; they are in the evidence pack. That goes
+//! for what humans decide as well: the schema has no class for an approval, and what follows from one has its own event.
 
 use super::told::{After, Told};
 use crate::ledger::{EventKind, Outcome};
@@ -22,30 +25,40 @@ const CLASS: u32 = 3_001;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Activity {
+    Enable,
     Disable,
     Delete,
+    AttachPolicy,
     DetachPolicy,
 }
 
 impl Activity {
     fn id(self) -> u32 {
         match self {
+            Self::Enable => 2,
             Self::Disable => 5,
             Self::Delete => 6,
+            Self::AttachPolicy => 7,
             Self::DetachPolicy => 8,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
+            Self::Enable => "Enable",
             Self::Disable => "Disable",
             Self::Delete => "Delete",
+            Self::AttachPolicy => "Attach Policy",
             Self::DetachPolicy => "Detach Policy",
         }
     }
 
     fn of(told: &Told) -> Option<Self> {
-        let intended = if told.is_partial() { Self::DetachPolicy } else { Self::Disable };
+        let intended = match told.text("/facts/revocation/type") {
+            "partial" => Self::DetachPolicy,
+            "reactivate" => Self::Enable,
+            _ => Self::Disable,
+        };
         match (told.entry().kind, told.entry().outcome) {
             (EventKind::RevocationFailed, Outcome::Failure) => Some(intended),
             (EventKind::AccountDisabled | EventKind::AccessRevoked, Outcome::Failure) => Some(intended),
@@ -56,6 +69,15 @@ impl Activity {
                 Some(After::Gone) => Self::Delete,
                 None => intended,
             }),
+            (EventKind::AccessRestored, Outcome::Failure) => Some(Self::Enable),
+            (EventKind::AccessRestored, Outcome::Success) => match told.account_after() {
+                Some(After::Gone) => None,
+                Some(After::Active) if told.text("/facts/before_state/account_status") == "active" => {
+                    Some(Self::AttachPolicy)
+                }
+                Some(After::Active) | None => Some(Self::Enable),
+                Some(After::Disabled) => Some(Self::AttachPolicy),
+            },
             _ => None,
         }
     }
@@ -101,6 +123,8 @@ fn message(told: &Told, activity: Activity, failed: bool) -> String {
     let entry = told.entry();
     let place = entry.system.as_deref().unwrap_or("all systems");
     let what = match activity {
+        Activity::Enable => "enable the account",
+        Activity::AttachPolicy => "give permissions back",
         Activity::Disable => "disable the account",
         Activity::Delete => "remove the account",
         Activity::DetachPolicy => "take permissions away",
@@ -154,6 +178,7 @@ fn unmapped(told: &Told) -> Value {
         "triggered_by": told.value("/facts/revocation/triggered_by"),
         "mode": told.value("/facts/revocation/type"),
         "emergency": told.value("/facts/revocation/emergency"),
+        "measure": told.value("/facts/measure"),
         "actions": kinds,
         "status_before": told.value("/facts/before_state/account_status"),
         "status_after": told.value("/facts/after_state/account_status"),

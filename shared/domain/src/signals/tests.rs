@@ -121,10 +121,33 @@ fn the_activity_is_what_became_of_the_account() {
     failed["facts"]["revocation"]["type"] = json!("partial");
     assert_eq!(activity(&row(EventKind::RevocationFailed, Outcome::Failure, &failed)), is(8, 2));
     assert_eq!(activity(&row(EventKind::AccountDisabled, Outcome::Success, &json!({}))), is(5, 1));
+    let back = |before: &str, after: Value| {
+        let mut evidence = evidence();
+        evidence["facts"]["revocation"]["type"] = json!("reactivate");
+        evidence["facts"]["before_state"]["account_status"] = json!(before);
+        evidence["facts"]["after_state"]["account_status"] = after;
+        evidence["facts"]["measure"] = json!("measure-1");
+        row(EventKind::AccessRestored, Outcome::Success, &evidence)
+    };
+    assert_eq!(activity(&back("suspended", json!("active"))), is(2, 1));
+    assert_eq!(activity(&back("active", json!("active"))), is(7, 1));
+    assert_eq!(activity(&back("suspended", json!("suspended"))), is(7, 1));
+    assert_eq!(activity(&back("suspended", json!(null))), None);
+    let told = event(&back("suspended", json!("active"))).unwrap();
+    assert_eq!(told["message"], "Done: enable the account of john.doe in okta");
+    assert_eq!((&told["type_uid"], &told["unmapped"]["measure"]), (&json!(300_102), &json!("measure-1")));
+    failed["facts"]["revocation"]["type"] = json!("reactivate");
+    assert_eq!(activity(&row(EventKind::RevocationFailed, Outcome::Failure, &failed)), is(2, 2));
+    assert!(tokens(&back("suspended", json!("active")), ISSUER, &receiver(json!("opaque"))).is_empty());
     // Nothing became of an account that there was none of, and other rows are about no account.
     assert_eq!(activity(&row(EventKind::AccessRevoked, Outcome::NotApplicable, &evidence())), None);
     for kind in EventKind::ALL {
-        let told_of = [EventKind::AccessRevoked, EventKind::AccountDisabled, EventKind::RevocationFailed];
+        let told_of = [
+            EventKind::AccessRevoked,
+            EventKind::AccountDisabled,
+            EventKind::RevocationFailed,
+            EventKind::AccessRestored,
+        ];
         let told = row(*kind, Outcome::Success, &evidence());
         assert!(event(&told).is_none() || told_of.contains(kind), "{kind:?}");
         assert!(tokens(&told, ISSUER, &receiver(json!("opaque"))).is_empty() || told_of[..2].contains(kind));

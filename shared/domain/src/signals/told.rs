@@ -58,11 +58,6 @@ impl Told {
         self.evidence.pointer(pointer).unwrap_or(&Value::Null)
     }
 
-    /// Whether the person keeps the account and loses some of its grants.
-    pub(super) fn is_partial(&self) -> bool {
-        self.text("/facts/revocation/type") == "partial"
-    }
-
     /// Whether the row says that access was taken away, and from an account that there was.
     pub(super) fn took_access(&self) -> bool {
         matches!(self.entry.kind, EventKind::AccessRevoked | EventKind::AccountDisabled)

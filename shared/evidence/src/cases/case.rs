@@ -1,6 +1,6 @@
 //! What one case came to.
 
-use super::{Name, Names, State, System, text, time};
+use super::{Approval, Name, Names, System, text, time};
 use crate::extent::opens_a_case;
 use leaver_domain::{
     digest::Digest,
@@ -37,7 +37,7 @@ pub struct Opened {
     pub username: String,
     /// The HR system's number for them.
     pub employee_id: String,
-    /// `leave` or `partial`.
+    /// `leave`, `partial` or `reactivate`.
     pub mode: Name,
     /// Whether nothing was to be done.
     pub dry_run: bool,
@@ -63,6 +63,12 @@ pub struct Opened {
     pub policy: Option<Digest>,
     /// Whether the risk gate was passed at once.
     pub emergency: bool,
+    /// Whether it gives access back and takes none away.
+    pub gives_back: bool,
+    /// The case whose access comes back.
+    pub restores: Option<String>,
+    /// The measure that opened it.
+    pub measure: Option<String>,
 }
 
 impl Opened {
@@ -78,6 +84,7 @@ impl Opened {
             listed.dedup();
             listed
         });
+        let gives_back = entry.kind == EventKind::RestorationTriggered || &*mode == "reactivate";
         Self {
             row: entry.seq,
             at: entry.occurred_at,
@@ -97,61 +104,26 @@ impl Opened {
             expected,
             policy: given("/facts/policy_digest").parse().ok(),
             emergency: evidence.pointer("/facts/emergency").and_then(Value::as_bool) == Some(true),
+            gives_back,
+            restores: text(evidence, "/facts/restores"),
+            measure: text(evidence, "/facts/measure"),
         }
+    }
+
+    /// Whether it brings back what should never have been taken, and not only for a time.
+    pub fn undoes_a_mistake(&self) -> bool {
+        self.gives_back && !self.dry_run && &*self.kind == "restore"
+    }
+
+    /// Whether it takes back what a measure gave, by its own account.
+    pub fn ends_a_measure(&self) -> bool {
+        let of_measure = &*self.source == "leaver" && self.event_id.starts_with("measure-");
+        of_measure && !self.gives_back
     }
 
     /// When the time allowed begins: what was received, but not before access ends.
     pub fn clock_starts(&self) -> Timestamp {
         self.received_at.max(self.effective_at).unwrap_or(self.at)
-    }
-}
-
-/// What waited for a human. One line per decision; a request that was handed on has one line for that and one more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approval {
-    /// In which system.
-    pub system: Name,
-    /// The request's row and time; `None` where no request is among the rows.
-    pub requested: Option<(u64, Timestamp)>,
-    /// The plan that was asked about.
-    pub plan: Option<Digest>,
-    /// The decision; `None` where there is none yet.
-    pub decided: Option<Decided>,
-}
-
-/// A human's decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
-    /// The row.
-    pub row: u64,
-    /// When.
-    pub at: Timestamp,
-    /// `approve`, `deny` or `escalate`.
-    pub decision: Name,
-    /// Who.
-    pub approver: Name,
-    /// Why.
-    pub reason: String,
-    /// The plan that was decided on.
-    pub plan: Option<Digest>,
-}
-
-impl Approval {
-    /// Whether nobody has decided.
-    pub fn is_open(&self) -> bool {
-        self.decided.as_ref().is_none_or(|decided| &*decided.decision == "escalate")
-    }
-
-    /// Whether the decision names another plan than the request.
-    pub fn is_of_another_plan(&self) -> bool {
-        let decided = self.decided.as_ref().and_then(|decided| decided.plan);
-        decided.zip(self.plan).is_some_and(|(decided, asked)| decided != asked)
-    }
-
-    /// Whether somebody else decided than the person concerned and whoever asked; `None` before a decision.
-    pub fn is_separated(&self, opened: &Opened) -> Option<bool> {
-        let approver = &*self.decided.as_ref()?.approver;
-        Some(approver != opened.username && approver != &*opened.by)
     }
 }
 
@@ -206,8 +178,14 @@ pub struct Case {
     pub access_rows: u64,
     /// What was found out about the case as a whole.
     pub findings: Vec<Note>,
-    /// What waited for a human, in the order of the rows.
+    /// What waited for a human, in the order of the requests.
     pub approvals: Vec<Approval>,
+    /// What stopped it before anything was done, as long as it is stopped.
+    pub held: Option<Note>,
+    /// How it was let go on, where it had been stopped.
+    pub released: Option<Note>,
+    /// How it was called off.
+    pub cancelled: Option<Note>,
     systems: Vec<System>,
 }
 
@@ -221,6 +199,9 @@ impl Case {
             access_rows: 0,
             findings: Vec::new(),
             approvals: Vec::new(),
+            held: None,
+            released: None,
+            cancelled: None,
             systems: Vec::new(),
         }
     }
@@ -237,13 +218,12 @@ impl Case {
             return self.own_row(entry, evidence, names);
         };
         match entry.kind {
-            EventKind::ApprovalRequested => self.approvals.push(Approval {
-                system: names.of(system),
-                requested: Some((entry.seq, entry.occurred_at)),
-                plan: text(evidence, "/facts/plan_digest").and_then(|digest| digest.parse().ok()),
-                decided: None,
-            }),
-            EventKind::ApprovalDecided => self.decided(system, entry, evidence, names),
+            EventKind::ApprovalRequested => {
+                self.approvals.push(Approval::asked(system, entry, evidence, names));
+            }
+            EventKind::ApprovalDecided | EventKind::ApprovalEscalated | EventKind::ApprovalExpired => {
+                Approval::step(&mut self.approvals, system, entry, evidence, names);
+            }
             _ => {}
         }
         let place = match self.systems.binary_search_by(|known| (*known.name).cmp(system)) {
@@ -262,38 +242,24 @@ impl Case {
         if opens_a_case(entry) && self.opened.is_none() {
             self.opened = Some(Box::new(Opened::of(entry, evidence, names)));
         }
-        if entry.kind == EventKind::CaseClosed {
-            self.closed_at = Some(entry.occurred_at);
+        match entry.kind {
+            EventKind::CaseClosed => self.closed_at = Some(entry.occurred_at),
+            EventKind::CaseHeld => self.held = Some(stopped(entry, evidence, "held")),
+            EventKind::CaseReleased => {
+                self.held = None;
+                self.released = Some(stopped(entry, evidence, "let go on"));
+            }
+            EventKind::CaseCancelled => {
+                self.held = None;
+                self.cancelled = Some(stopped(entry, evidence, "called off"));
+            }
+            _ => {}
         }
         let listed = evidence.pointer("/facts/findings").and_then(Value::as_array);
         for finding in listed.into_iter().flatten().chain(evidence.pointer("/facts/finding")) {
             let Some(kind) = text(finding, "/kind") else { continue };
             let detail = text(finding, "/detail").map(|detail| format!("{kind}: {detail}")).unwrap_or(kind);
             self.findings.push(Note { row: entry.seq, at: entry.occurred_at, detail });
-        }
-    }
-
-    fn decided(&mut self, system: &str, entry: &Entry, evidence: &Value, names: &mut Names) {
-        let approver = text(evidence, "/facts/approver").unwrap_or_else(|| entry.actor.clone());
-        let decided = Some(Decided {
-            row: entry.seq,
-            at: entry.occurred_at,
-            decision: names.of(&text(evidence, "/facts/decision").unwrap_or_default()),
-            approver: names.of(&approver),
-            reason: text(evidence, "/facts/reason").unwrap_or_default(),
-            plan: text(evidence, "/facts/plan_digest").and_then(|digest| digest.parse().ok()),
-        });
-        let of_system = self.approvals.iter_mut().rev().find(|approval| &*approval.system == system);
-        match of_system {
-            Some(open) if open.decided.is_none() => open.decided = decided,
-            Some(escalated) if escalated.is_open() => {
-                let next = Approval { decided, ..escalated.clone() };
-                self.approvals.push(next);
-            }
-            _ => {
-                let plan = decided.as_ref().and_then(|decided| decided.plan);
-                self.approvals.push(Approval { system: names.of(system), requested: None, plan, decided });
-            }
         }
     }
 
@@ -307,28 +273,61 @@ impl Case {
         systems.into_values().collect()
     }
 
-    /// The expected systems without an access row. None in a dry run, which has no such rows.
-    pub fn missing(&self) -> Vec<Name> {
-        let opened = self.opened().filter(|opened| !opened.dry_run);
+    /// Whether nothing more is to come of it.
+    pub fn is_over(&self) -> bool {
+        self.closed_at.is_some() || self.cancelled.is_some()
+    }
+
+    /// Where it stands, for tables.
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self { cancelled: Some(_), .. } => "cancelled",
+            Self { closed_at: Some(_), .. } => "closed",
+            Self { held: Some(_), .. } => "held",
+            _ => "open",
+        }
+    }
+
+    fn known(&self, name: &Name) -> Option<&System> {
+        self.systems.iter().find(|system| system.name == *name)
+    }
+
+    /// The expected systems that call for an access row. A dry run has none, and neither has a case that gives access
+    /// back, or one that was called off. Where a human did the task of a system by hand, that row stands for it.
+    fn calling(&self) -> impl Iterator<Item = (&Name, Option<&System>)> {
+        let takes = |opened: &&Opened| !opened.dry_run && !opened.gives_back && self.cancelled.is_none();
+        let opened = self.opened().filter(takes);
         let expected = opened.and_then(|opened| opened.expected.as_ref()).into_iter().flatten();
-        let is_there = |name: &&Name| {
-            let system = self.systems.iter().find(|system| system.name == **name);
-            system.is_some_and(|system| system.revoked.is_some())
-        };
-        expected.filter(|name| !is_there(name)).cloned().collect()
+        let expected = expected.map(|name| (name, self.known(name)));
+        let by_hand = |system: &System| system.revoked.is_none() && system.task_closed().is_some();
+        expected.filter(move |(_, system)| !system.is_some_and(by_hand))
+    }
+
+    /// How many access rows it calls for: its trigger, where that takes access away, and one per system.
+    pub fn access_rows_expected(&self) -> usize {
+        let triggers = self.opened().is_some_and(|opened| !opened.dry_run && !opened.gives_back);
+        usize::from(triggers) + self.calling().count()
+    }
+
+    /// The expected systems without the access row that they call for.
+    pub fn missing(&self) -> Vec<Name> {
+        let missing =
+            self.calling().filter(|(_, system)| system.is_none_or(|system| system.revoked.is_none()));
+        missing.map(|(name, _)| name.clone()).collect()
     }
 
     /// When the last of the expected systems was without access, and when the last was done for good. `None` while one is
     /// not, and where the case does not say which it expects.
     pub fn contained_and_done(&self) -> (Option<Timestamp>, Option<Timestamp>) {
-        let Some(opened) = self.opened().filter(|opened| !opened.dry_run) else { return (None, None) };
+        let takes = |opened: &&Opened| !opened.dry_run && !opened.gives_back;
+        let Some(opened) = self.opened().filter(takes) else { return (None, None) };
         let Some(expected) = opened.expected.as_ref().filter(|expected| !expected.is_empty()) else {
             return (None, None);
         };
         let (mut contained, mut done) = (Some(opened.at), Some(opened.at));
         for name in expected {
-            let system = self.systems.iter().find(|system| system.name == *name);
-            let revoked = system.and_then(|system| system.revoked).map(|(_, at)| at);
+            let system = self.known(name);
+            let revoked = system.and_then(System::contained_at);
             contained = contained.zip(revoked).map(|(last, at)| last.max(at));
             done = done.zip(system.and_then(System::done_at)).map(|(last, at)| last.max(at));
         }
@@ -339,9 +338,17 @@ impl Case {
     pub fn systems_done(&self) -> usize {
         self.systems.iter().filter(|system| system.state.is_done()).count()
     }
+}
 
-    /// The systems that somebody still has to decide on.
-    pub fn awaiting(&self) -> impl Iterator<Item = &System> {
-        self.systems.iter().filter(|system| system.state == State::AwaitingApproval)
-    }
+/// How a case was stopped, let go on, or called off.
+fn stopped(entry: &Entry, evidence: &Value, how: &str) -> Note {
+    let of = |name: &str| text(evidence, &format!("/facts/{name}"));
+    let why = of("reason")
+        .or_else(|| of("why"))
+        .or_else(|| of("held_for"))
+        .map(|why| format!(": {why}"))
+        .unwrap_or_default();
+    let by = of("by").unwrap_or_else(|| entry.actor.clone());
+    let measure = of("measure").map(|measure| format!(" ({measure})")).unwrap_or_default();
+    Note { row: entry.seq, at: entry.occurred_at, detail: format!("{how} by {by}{why}{measure}") }
 }

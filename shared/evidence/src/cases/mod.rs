@@ -1,18 +1,27 @@
 //! The fold of the rows into one summary per case: everything that the tables need, and no row.
 //!
 //! Rules that hold for all summaries:
-//! - A case is of the period when its opening row (no system, ordinal 0, `revocation_triggered` or `plan_previewed`)
-//!   was recorded in it. Rows of other cases are in the pack and count towards nothing.
+//! - A case is of the period when its opening row (no system, ordinal 0, `revocation_triggered`, `restoration_triggered`
+//!   or `plan_previewed`) was recorded in it. Rows of other cases are in the pack and count towards nothing.
+//! - A measure, and a review, is of the period when one of its rows was recorded in it. Neither is a case: they stand under
+//!   ids of their own, and nothing opens them.
 //! - Rows may come in any order of cases, also in front of the opening row.
 //! - Facts that are missing or of another shape leave their cells empty.
 
+mod approval;
 mod case;
+mod measure;
 mod system;
 
-pub use case::{Approval, Case, Decided, Note, Opened, Sla, seconds};
+pub use approval::{Approval, Standing, Step};
+pub use case::{Case, Note, Opened, Sla, seconds};
+pub use measure::{Force, Measure, Review};
 pub use system::{Residual, State, System};
 
-use crate::context::{Context, Period};
+use crate::{
+    context::{Context, Period},
+    extent::{Stands, stands},
+};
 use leaver_domain::{
     digest::Digest,
     ledger::{Entry, EventKind},
@@ -59,6 +68,11 @@ pub(crate) fn time(facts: &Value, pointer: &str) -> Option<Timestamp> {
     facts.pointer(pointer)?.as_str()?.parse().ok()
 }
 
+/// A number out of the facts.
+pub(crate) fn number(facts: &Value, pointer: &str) -> Option<u64> {
+    facts.pointer(pointer)?.as_u64()
+}
+
 /// One day's count, as the log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {
@@ -81,6 +95,8 @@ pub struct Count {
 pub struct Fold {
     period: Period,
     cases: HashMap<String, Case>,
+    measures: BTreeMap<String, Measure>,
+    reviews: BTreeMap<String, Review>,
     names: Names,
     counts: Vec<Count>,
     rows: u64,
@@ -93,6 +109,8 @@ impl Fold {
         Self {
             period: context.period,
             cases: HashMap::new(),
+            measures: BTreeMap::new(),
+            reviews: BTreeMap::new(),
             names: Names::default(),
             counts: Vec::new(),
             rows: 0,
@@ -104,10 +122,24 @@ impl Fold {
     pub fn row(&mut self, entry: &Entry, evidence: &Value) {
         self.rows += 1;
         self.began.get_or_insert(entry.recorded_at);
-        match entry.kind {
-            EventKind::PopulationCounted => self.count(entry, evidence),
-            EventKind::EvidenceExported => {}
-            _ => {
+        let in_period = self.period.holds(entry.recorded_at);
+        let names = &mut self.names;
+        match (entry.kind, stands(entry)) {
+            (EventKind::PopulationCounted, _) => self.count(entry, evidence),
+            (EventKind::EvidenceExported, _) => {}
+            (_, Stands::UnderMeasure) => {
+                let id = || entry.case_id.clone();
+                let measure = self.measures.entry(id()).or_insert_with(|| Measure::new(entry, names));
+                measure.of_period |= in_period;
+                measure.row(entry, evidence, names);
+            }
+            (_, Stands::UnderReview) => {
+                let id = || entry.case_id.clone();
+                let review = self.reviews.entry(id()).or_insert_with(|| Review::new(entry, names));
+                review.of_period |= in_period;
+                review.row(entry, evidence, names);
+            }
+            (_, Stands::UnderCase) => {
                 let case = match self.cases.get_mut(&entry.case_id) {
                     Some(case) => case,
                     None => {
@@ -152,6 +184,35 @@ impl Fold {
         let mut cases: Vec<_> = self.cases.values().filter_map(of_period).collect();
         cases.sort_unstable_by_key(|(_, opened)| opened.row);
         cases
+    }
+
+    /// A case, of whichever period.
+    pub fn case(&self, id: &str) -> Option<&Case> {
+        self.cases.get(id)
+    }
+
+    /// One measure, of the period or not.
+    pub fn measure(&self, id: &str) -> Option<&Measure> {
+        self.measures.get(id)
+    }
+
+    /// The measures of the period, in the order of their first rows.
+    pub fn measures(&self) -> Vec<&Measure> {
+        let mut measures: Vec<_> = self.measures.values().filter(|measure| measure.of_period).collect();
+        measures.sort_unstable_by_key(|measure| measure.first.0);
+        measures
+    }
+
+    /// The reviews of the period, in the order of their first rows.
+    pub fn reviews(&self) -> Vec<&Review> {
+        let mut reviews: Vec<_> = self.reviews.values().filter(|review| review.of_period).collect();
+        reviews.sort_unstable_by_key(|review| review.first.0);
+        reviews
+    }
+
+    /// Every review among the rows.
+    pub fn all_reviews(&self) -> impl Iterator<Item = &Review> {
+        self.reviews.values()
     }
 
     /// The days' counts, in the order of their rows.

@@ -1,6 +1,6 @@
 //! What one system of a case came to.
 
-use super::{Name, Names, Note, text, time};
+use super::{LONGEST, Name, Names, Note, approval::Step, measure, text, time};
 use leaver_domain::{
     ledger::{Entry, EventKind, Outcome},
     risk::RiskLevel,
@@ -24,9 +24,13 @@ pub enum State {
     Approved,
     /// A human said no.
     Denied,
+    /// No human said anything in time, and nothing was done.
+    Expired,
     /// Access is gone by a first read.
     Revoked,
-    /// Access is gone by the delayed, independent read as well.
+    /// Access is back by a first read.
+    Restored,
+    /// Access is gone (or back) by the delayed, independent read as well.
     Verified,
     /// There was no access.
     NotApplicable,
@@ -34,6 +38,8 @@ pub enum State {
     Failed,
     /// Its owner has the task.
     ManualTask,
+    /// Its owner has done the task by hand.
+    TaskClosed,
 }
 
 impl State {
@@ -45,17 +51,20 @@ impl State {
             Self::AwaitingApproval => "awaiting_approval",
             Self::Approved => "approved",
             Self::Denied => "denied",
+            Self::Expired => "approval_expired",
             Self::Revoked => "revoked",
+            Self::Restored => "restored",
             Self::Verified => "verified",
             Self::NotApplicable => "not_applicable",
             Self::Failed => "failed",
             Self::ManualTask => "manual_task",
+            Self::TaskClosed => "task_closed",
         }
     }
 
     /// Whether nothing more has to happen.
     pub fn is_done(self) -> bool {
-        matches!(self, Self::Verified | Self::NotApplicable)
+        matches!(self, Self::Verified | Self::NotApplicable | Self::TaskClosed)
     }
 }
 
@@ -79,6 +88,14 @@ pub(super) struct More {
     pub failed: Option<Note>,
     /// The owner's task.
     pub task: Option<Note>,
+    /// How the owner did it, once they have.
+    pub task_closed: Option<Note>,
+    /// A change of a flagged account that nobody had approved.
+    pub unapproved: Option<Note>,
+    /// The measure under whose approval access was taken last, as the row says.
+    pub under: Option<String>,
+    /// What could not be given back.
+    pub not_restorable: Vec<String>,
 }
 
 /// One system of a case.
@@ -100,7 +117,11 @@ pub struct System {
     pub attempts: Option<u32>,
     /// The last access row, and when it says that no access was left.
     pub revoked: Option<(u64, Timestamp)>,
-    /// When the independent read behind it found nothing.
+    /// The row that gave access back, and when.
+    pub restored: Option<(u64, Timestamp)>,
+    /// Whether somebody approved what is done next.
+    approved: bool,
+    /// When the independent read behind it found nothing more to do.
     pub verified_at: Option<Timestamp>,
     /// The last row of an independent read.
     pub verification_row: Option<u64>,
@@ -118,6 +139,8 @@ impl System {
             actions: None,
             attempts: None,
             revoked: None,
+            restored: None,
+            approved: false,
             verified_at: None,
             verification_row: None,
             more: None,
@@ -128,9 +151,21 @@ impl System {
     pub fn done_at(&self) -> Option<Timestamp> {
         match self.state {
             State::Verified => self.verified_at,
-            State::NotApplicable => self.revoked.map(|(_, at)| at),
+            State::NotApplicable => self.revoked.or(self.restored).map(|(_, at)| at),
+            State::TaskClosed => self.task_closed().map(|closed| closed.at),
             _ => None,
         }
+    }
+
+    /// When it was without access by a first read, or its owner had taken that away by hand; `None` before.
+    pub fn contained_at(&self) -> Option<Timestamp> {
+        let by_hand = || self.task_closed().map(|closed| closed.at);
+        self.revoked.map(|(_, at)| at).or_else(by_hand)
+    }
+
+    /// The row that says what became of access last, whether it was taken or given back.
+    pub fn access_row(&self) -> Option<u64> {
+        self.revoked.max(self.restored).map(|(row, _)| row)
     }
 
     /// What lives on.
@@ -142,6 +177,26 @@ impl System {
     pub fn failed(&self) -> Option<(u32, &Note)> {
         let more = self.more.as_ref()?;
         Some((more.failures, more.failed.as_ref()?))
+    }
+
+    /// How the owner did the task, once they have.
+    pub fn task_closed(&self) -> Option<&Note> {
+        self.more.as_ref()?.task_closed.as_ref()
+    }
+
+    /// A change of a flagged account that nobody had approved.
+    pub fn unapproved(&self) -> Option<&Note> {
+        self.more.as_ref()?.unapproved.as_ref()
+    }
+
+    /// The measure under whose approval access was taken last, as the row says.
+    pub fn under(&self) -> Option<&str> {
+        self.more.as_ref()?.under.as_deref()
+    }
+
+    /// What could not be given back.
+    pub fn not_restorable(&self) -> &[String] {
+        self.more.as_ref().map_or(&[], |more| &more.not_restorable)
     }
 
     /// The owner's task.
@@ -166,21 +221,73 @@ impl System {
             self.after = Some(names.of(&status));
         }
         match entry.kind {
-            EventKind::AccessRevoked => self.revoked(entry, evidence),
+            EventKind::AccessRevoked => {
+                self.changed(entry, evidence);
+                self.revoked(entry, evidence);
+            }
+            EventKind::AccessRestored => {
+                self.changed(entry, evidence);
+                self.restored(entry, evidence);
+            }
             EventKind::VerificationCompleted => self.verified(entry, evidence),
             EventKind::RevocationFailed => {
                 self.fail(entry, evidence);
                 self.state = State::Failed;
             }
-            EventKind::ApprovalRequested => self.state = State::AwaitingApproval,
-            EventKind::ApprovalDecided => match text(evidence, "/facts/decision").as_deref() {
-                Some("approve") => self.state = State::Approved,
-                Some("deny") => self.state = State::Denied,
-                _ => {}
-            },
+            EventKind::ApprovalRequested => {
+                self.state = State::AwaitingApproval;
+                self.approved = false;
+            }
+            EventKind::ApprovalDecided => self.decided(entry, evidence),
+            EventKind::ApprovalExpired => self.state = State::Expired,
             EventKind::TaskOpened => self.task_opened(entry, evidence),
+            EventKind::TaskClosed => {
+                self.state = State::TaskClosed;
+                self.more().task_closed = Some(measure::closed(entry, evidence, names).1);
+            }
             EventKind::PlanPreviewed => self.state = State::Previewed,
             _ => {}
+        }
+    }
+
+    fn decided(&mut self, entry: &Entry, evidence: &Value) {
+        if Step::approves(entry, evidence) {
+            self.state = State::Approved;
+            self.approved = true;
+        } else if text(evidence, "/facts/decision").as_deref() == Some("deny") {
+            self.state = State::Denied;
+            self.approved = false;
+        }
+    }
+
+    /// Holds a change of a flagged account against what was decided.
+    fn changed(&mut self, entry: &Entry, evidence: &Value) {
+        let taken = evidence.pointer("/facts/actions_taken").and_then(Value::as_array);
+        let is_flagged = entry.risk == Some(RiskLevel::Flagged) && entry.outcome == Outcome::Success;
+        if is_flagged && !self.approved && taken.is_some_and(|taken| !taken.is_empty()) {
+            let detail = "a flagged account was changed, and no approval is among the rows".to_owned();
+            self.more().unapproved = Some(Note { row: entry.seq, at: entry.occurred_at, detail });
+            self.more().under = text(evidence, "/facts/measure");
+        }
+    }
+
+    fn restored(&mut self, entry: &Entry, evidence: &Value) {
+        self.restored = Some((entry.seq, entry.occurred_at));
+        self.verified_at = None;
+        self.state = match entry.outcome {
+            Outcome::NotApplicable => State::NotApplicable,
+            Outcome::Success => State::Restored,
+            Outcome::Failure | Outcome::Pending => State::Failed,
+        };
+        let listed = evidence.pointer("/facts/not_restorable").and_then(Value::as_array);
+        let one = |what: &Value| {
+            what.as_str().map(str::to_owned).or_else(|| text(what, "/what")).or_else(|| text(what, "/label"))
+        };
+        let cut = |what: String| what.chars().take(LONGEST).collect();
+        let lost: Vec<String> =
+            listed.into_iter().flatten().filter_map(one).map(cut).take(MOST_RESIDUALS).collect();
+        if !lost.is_empty() || self.more.is_some() {
+            self.more().not_restorable = lost;
         }
     }
 
@@ -236,6 +343,7 @@ impl System {
         let why =
             text(evidence, "/facts/task/instructions").map(|why| format!(": {why}")).unwrap_or_default();
         let detail = format!("given to {owner}{due}{why}");
+        self.more().task_closed = None;
         self.more().task = Some(Note { row: entry.seq, at: entry.occurred_at, detail });
     }
 

@@ -3,7 +3,7 @@
 mod bars;
 
 use crate::{
-    cases::{Case, Opened, Sla, seconds},
+    cases::{Approval, Case, Opened, Sla, Step, seconds},
     completeness,
     controls::{Control, controls},
     figures::{Day, Figures, Missing, PerSystem, percentile},
@@ -11,13 +11,15 @@ use crate::{
     layout, manifest, sample,
     tables::{
         Look,
+        approvals::{self, Asked},
         cases::within,
-        exceptions::{self, Exception, Kind},
+        exceptions::{self, Found, Kind},
     },
 };
 use askama::Template;
 use bars::{Bar, bars};
 use leaver_domain::{digest::Digest, time::Timestamp};
+use std::collections::BTreeMap;
 
 /// Most exceptions, decisions, days and cases that are shown; the tables have all of them.
 const EXCEPTIONS: usize = 200;
@@ -49,21 +51,13 @@ impl<T> Shown<T> {
     }
 }
 
-struct ExceptionLine<'a> {
-    case: &'a Case,
-    opened: &'a Opened,
-    exception: Exception,
-}
-
 struct DecisionLine<'a> {
-    opened: &'a Opened,
-    approval: &'a crate::cases::Approval,
-}
-
-impl DecisionLine<'_> {
-    fn separated(&self) -> &'static str {
-        self.approval.is_separated(self.opened).map_or("", crate::row::yes_no)
-    }
+    username: &'a str,
+    requested_by: &'a str,
+    what: &'a str,
+    approval: &'a Approval,
+    step: Option<&'a Step>,
+    separated: &'static str,
 }
 
 struct CaseLine<'a> {
@@ -96,7 +90,7 @@ struct Report<'a> {
     look: &'a Look<'a>,
     tiles: Vec<Tile>,
     kinds: Vec<(Kind, u64)>,
-    exceptions: Shown<ExceptionLine<'a>>,
+    exceptions: Shown<Found<'a>>,
     bars: Vec<Bar>,
     times: Vec<Times>,
     systems: Vec<(&'a String, &'a PerSystem)>,
@@ -117,8 +111,16 @@ struct Report<'a> {
 /// # Errors
 /// None that input can reach: a report is written into memory.
 pub fn text(look: &Look<'_>, figures: &Figures, sums: &Sums) -> Result<String, askama::Error> {
-    let decisions = look.cases.iter().flat_map(|(case, opened)| {
-        case.approvals.iter().map(move |approval| DecisionLine { opened, approval })
+    let asked: Vec<Asked<'_>> = approvals::all(look).collect();
+    let decisions = asked.iter().flat_map(|asked| {
+        asked.steps().map(move |step| DecisionLine {
+            username: asked.username,
+            requested_by: asked.requested_by,
+            what: if asked.approval.system.is_empty() { asked.id } else { &asked.approval.system },
+            approval: asked.approval,
+            step,
+            separated: step.map(|step| asked.separated(step)).unwrap_or_default(),
+        })
     });
     // Days that do not agree are what somebody has to look at: they come first.
     let mut days: Vec<_> = figures.days.iter().collect();
@@ -149,21 +151,17 @@ pub fn text(look: &Look<'_>, figures: &Figures, sums: &Sums) -> Result<String, a
 }
 
 /// The exceptions that call for a look, the gravest first. What needs none is only counted.
-fn grave<'a>(look: &Look<'a>) -> Shown<ExceptionLine<'a>> {
-    let mut shown = Shown { lines: Vec::new(), all: 0 };
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_grave()) {
-        for (case, opened) in &look.cases {
-            let of_kind =
-                exceptions::of_case(look, case, opened).into_iter().filter(|found| found.kind == kind);
-            for exception in of_kind {
-                shown.all += 1;
-                if shown.lines.len() < EXCEPTIONS {
-                    shown.lines.push(ExceptionLine { case, opened, exception });
-                }
-            }
+fn grave<'l>(look: &'l Look<'_>) -> Shown<Found<'l>> {
+    let mut by_kind: BTreeMap<Kind, Vec<Found<'l>>> = BTreeMap::new();
+    let mut all = 0;
+    for found in exceptions::all(look).filter(|found| found.exception.kind.is_grave()) {
+        all += 1;
+        let of_kind = by_kind.entry(found.exception.kind).or_default();
+        if of_kind.len() < EXCEPTIONS {
+            of_kind.push(found);
         }
     }
-    shown
+    Shown { lines: by_kind.into_values().flatten().take(EXCEPTIONS).collect(), all }
 }
 
 fn case_line<'a>(look: &Look<'_>, case: &'a Case, opened: &'a Opened) -> CaseLine<'a> {
@@ -193,13 +191,15 @@ fn tiles(figures: &Figures) -> Vec<Tile> {
     vec![
         Tile {
             figure: grouped(&figures.terminations()),
-            what: "terminations",
+            what: "cases that take access",
             note: format!(
-                "{} closed; dry runs besides: {}",
-                figures.closed - figures.closed_dry_runs,
-                figures.dry_runs
+                "{} called off, {} undone as mistakes; besides: {} dry runs, {} that give back",
+                figures.cancelled,
+                figures.mistakes.len(),
+                figures.dry_runs,
+                figures.given_back
             ),
-            good: None,
+            good: Some(figures.mistakes_are_rare()),
         },
         Tile {
             figure: share(times.yes, judged),
@@ -220,9 +220,10 @@ fn tiles(figures: &Figures) -> Vec<Tile> {
             figure: grouped(&grave),
             what: "exceptions to look at",
             note: format!(
-                "{} late, {} failures",
+                "{} late, {} failures, {} emergencies not reviewed",
                 figures.exceptions_of(Kind::Late),
-                figures.exceptions_of(Kind::Failed)
+                figures.exceptions_of(Kind::Failed),
+                figures.exceptions_of(Kind::Unreviewed)
             ),
             good: Some(grave == 0),
         },
@@ -230,10 +231,10 @@ fn tiles(figures: &Figures) -> Vec<Tile> {
             figure: grouped(&decisions.all),
             what: "decisions asked for",
             note: format!(
-                "{} open, {} without separation of duties",
-                decisions.open, decisions.not_separated
+                "{} open, {} expired, {} without separation of duties",
+                decisions.open, decisions.expired, decisions.not_separated
             ),
-            good: Some(decisions.not_separated == 0 && decisions.open == 0),
+            good: Some(decisions.not_separated == 0 && decisions.open == 0 && decisions.expired == 0),
         },
         Tile {
             figure: format!("{} / {}", figures.days.len(), figures.days.len() + figures.missing_days.len()),

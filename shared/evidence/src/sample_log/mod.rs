@@ -1,9 +1,12 @@
 //! A made-up log: cases that go well and cases that do not, for tests and benchmarks.
 
 mod case;
+mod decided;
+mod measure;
 mod month;
 
 pub use case::{Case, Opening};
+pub use measure::Apart;
 
 use crate::{
     context::{Keys, Period},
@@ -25,7 +28,7 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 /// Name of the made-up log.
 pub const ORIGIN: &str = "leaver/sample/000000000000/eu-central-1";
 /// How many cases [`SampleLog::month`] opens.
-pub const MONTH_CASES: usize = 12;
+pub const MONTH_CASES: usize = 22;
 
 /// The log.
 pub struct SampleLog {

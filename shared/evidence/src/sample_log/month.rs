@@ -1,6 +1,6 @@
 //! A month in which everything happens once.
 
-use super::{Case, Opening, SampleLog};
+use super::{Case, Opening, SampleLog, decided};
 use leaver_domain::digest::Digest;
 
 /// Tells the month. Of its cases, one is opened before February 2026 ends and closed after it.
@@ -23,6 +23,7 @@ pub(super) fn play(log: &mut SampleLog) {
     Case::new(8, "under.sixty", "hris").clean(log.at("2026-02-10T10:00:00Z"), ignore);
     interleaved(log.wait(60));
     log.at("2026-02-11T00:05:00Z").count("2026-02-10", 0);
+    decided::play(log);
     held(log.at("2026-02-27T10:00:00Z"));
     across_the_end(log.at("2026-02-28T23:59:00Z"));
 }

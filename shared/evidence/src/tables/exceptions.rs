@@ -1,93 +1,13 @@
 //! `exceptions.csv`: everything that did not go as it should, or that an auditor asks about.
 //!
 //! In the order of the cases; within a case what concerns the whole of it first, then its systems by name. A system's
-//! failures are one line: how many, and the last.
+//! failures are one line: how many, and the last. Measures follow, and after them the reviews that are owed.
 
-use super::{Look, at, cases::within, number, systems::residuals};
-use crate::{
-    cases::{Approval, Case, Note, Opened, Sla, State, System, seconds},
-    csv,
-};
+pub use super::kind::Kind;
+use super::{Lines, Look, at, cases::within, measures, number, systems::residuals};
+use crate::cases::{Approval, Case, Note, Opened, Sla, Standing, State, System, seconds};
 use leaver_domain::time::Timestamp;
 use std::io;
-
-/// What kind of exception.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Not done in the time allowed.
-    Late,
-    /// An attempt or an independent read failed.
-    Failed,
-    /// Its owner was given what leaver could not finish.
-    TaskOpened,
-    /// A human has not decided yet.
-    AwaitingApproval,
-    /// The risk gate was passed at once.
-    Emergency,
-    /// Something that a human should know.
-    Finding,
-    /// Access that outlives its revocation.
-    Residual,
-    /// The case is not closed.
-    OpenCase,
-    /// There was no access to take away.
-    NotApplicable,
-    /// Nothing was to be done.
-    DryRun,
-}
-
-impl Kind {
-    /// Every kind, the gravest first.
-    pub const ALL: [Self; 10] = [
-        Self::Late,
-        Self::Failed,
-        Self::TaskOpened,
-        Self::AwaitingApproval,
-        Self::Emergency,
-        Self::Finding,
-        Self::Residual,
-        Self::OpenCase,
-        Self::NotApplicable,
-        Self::DryRun,
-    ];
-
-    /// Whether somebody should look at it. What is not grave is in the pack because auditors ask for it.
-    pub fn is_grave(self) -> bool {
-        !matches!(self, Self::Residual | Self::NotApplicable | Self::DryRun)
-    }
-
-    /// What it means, in one sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Late => "A case was not done in the time that its policy allows.",
-            Self::Failed => "Attempts or independent reads of a system failed; the last is told.",
-            Self::TaskOpened => "Its owner was given what leaver could not finish.",
-            Self::AwaitingApproval => "A flagged system waits for a decision, and nothing was changed in it.",
-            Self::Emergency => "The risk gate was passed at once; it has to be reviewed afterwards.",
-            Self::Finding => "Something that a human should know.",
-            Self::Residual => "Access that is known to live on after its revocation, and until when.",
-            Self::OpenCase => "A case is not closed.",
-            Self::NotApplicable => "The person had no account in a system.",
-            Self::DryRun => "A case in which nothing was to be done.",
-        }
-    }
-
-    /// The name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Late => "late",
-            Self::Failed => "failed",
-            Self::TaskOpened => "task_opened",
-            Self::AwaitingApproval => "awaiting_approval",
-            Self::Emergency => "emergency",
-            Self::Finding => "finding",
-            Self::Residual => "residual",
-            Self::OpenCase => "open_case",
-            Self::NotApplicable => "not_applicable",
-            Self::DryRun => "dry_run",
-        }
-    }
-}
 
 /// One exception.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,9 +25,38 @@ pub struct Exception {
 }
 
 impl Exception {
-    fn of_note(kind: Kind, system: &str, note: &Note, detail: String) -> Self {
+    pub(super) fn of_note(kind: Kind, system: &str, note: &Note, detail: String) -> Self {
         Self { kind, system: system.to_owned(), row: Some(note.row), at: Some(note.at), detail }
     }
+}
+
+/// One exception, and what it is one of.
+pub struct Found<'a> {
+    /// The case, the measure or the review.
+    pub id: &'a str,
+    /// Whose access it is about.
+    pub username: &'a str,
+    /// The exception.
+    pub exception: Exception,
+}
+
+/// Every exception of the period, in the order of the table.
+pub fn all<'l>(look: &'l Look<'_>) -> impl Iterator<Item = Found<'l>> {
+    let found = |id: &'l str, username: &'l str, all: Vec<Exception>| {
+        all.into_iter().map(move |exception| Found { id, username, exception })
+    };
+    let cases = look.cases.iter();
+    let cases =
+        cases.flat_map(move |(case, opened)| found(&case.id, &opened.username, of_case(look, case, opened)));
+    let measures = look
+        .measures
+        .iter()
+        .flat_map(move |measure| found(&measure.id, &measure.username, measures::of_measure(look, measure)));
+    let reviews = look
+        .reviews
+        .iter()
+        .flat_map(move |review| found(&review.id, &review.username, measures::of_review(review)));
+    cases.chain(measures).chain(reviews)
 }
 
 /// The exceptions of one case.
@@ -119,22 +68,46 @@ pub fn of_case(look: &Look<'_>, case: &Case, opened: &Opened) -> Vec<Exception> 
     if opened.dry_run {
         whole(Kind::DryRun, opened.row, opened.at, "nothing was to be done and nothing was done".into());
     }
+    if opened.undoes_a_mistake() {
+        whole(Kind::Mistake, opened.row, opened.at, mistake(opened));
+    }
     if within(look, case, opened) == Some(Sla::No) {
         whole(Kind::Late, opened.row, opened.at, late(look, case, opened));
     }
     if opened.emergency {
         whole(Kind::Emergency, opened.row, opened.at, "the risk gate was passed at once".into());
+        // The first form knew no reviews, and a dry run owes none.
+        let is_owed = look.context.form > 1 && !opened.dry_run;
+        if let Some(owed) = measures::unreviewed(look, [case.id.as_str()]).filter(|_| is_owed) {
+            whole(Kind::Unreviewed, opened.row, opened.at, owed);
+        }
     }
     for finding in &case.findings {
         whole(Kind::Finding, finding.row, finding.at, finding.detail.clone());
     }
-    if case.closed_at.is_none() {
+    let stops =
+        [(Kind::Held, &case.held), (Kind::Released, &case.released), (Kind::Cancelled, &case.cancelled)];
+    for (kind, note) in stops {
+        if let Some(note) = note {
+            whole(kind, note.row, note.at, note.detail.clone());
+        }
+    }
+    if !case.is_over() && case.held.is_none() {
         let detail = format!("{} of its systems are done", case.systems_done());
         whole(Kind::OpenCase, opened.row, opened.at, detail);
     }
-    all.extend(case.approvals.iter().flat_map(|approval| of_approval(approval, opened)));
-    case.systems().iter().for_each(|system| of_system(case, system, &mut all));
+    for approval in &case.approvals {
+        of_approval(approval, (&opened.username, &opened.by), true, &mut all);
+        of_standing(approval, &mut all);
+    }
+    case.systems().iter().for_each(|system| of_system(look, case, opened, system, &mut all));
     all
+}
+
+fn mistake(opened: &Opened) -> String {
+    let of = opened.restores.as_deref().map(|case| format!(" of {case}")).unwrap_or_default();
+    let by = opened.measure.as_deref().map(|measure| format!(" ({measure})")).unwrap_or_default();
+    format!("access{of} came back{by}: {}", opened.reason)
 }
 
 fn late(look: &Look<'_>, case: &Case, opened: &Opened) -> String {
@@ -145,38 +118,63 @@ fn late(look: &Look<'_>, case: &Case, opened: &Opened) -> String {
     }
 }
 
-fn of_approval(approval: &Approval, opened: &Opened) -> Vec<Exception> {
-    let Some(decided) = &approval.decided else { return Vec::new() };
-    let finding = |detail: String| Exception {
-        kind: Kind::Finding,
+/// What is odd about a request's decisions, and what is missing for them to count.
+pub(super) fn of_approval(
+    approval: &Approval,
+    (subject, requested_by): (&str, &str),
+    is_whole: bool,
+    all: &mut Vec<Exception>,
+) {
+    let odd = approval.oddities(subject, requested_by, is_whole);
+    let odd = odd.into_iter().map(|found| (Kind::Finding, found));
+    let short = approval.shortfalls().into_iter().map(|found| (Kind::Unapproved, found));
+    all.extend(odd.chain(short).map(|(kind, (step, detail))| Exception {
+        kind,
         system: approval.system.to_string(),
-        row: Some(decided.row),
-        at: Some(decided.at),
+        row: Some(step.row),
+        at: Some(step.at),
         detail,
-    };
-    let mut found = Vec::new();
-    if approval.is_separated(opened) == Some(false) {
-        let who = &decided.approver;
-        found.push(finding(format!(
-            "no separation of duties: {who} decided and is concerned or asked for it"
-        )));
-    }
-    if approval.is_of_another_plan() {
-        found.push(finding("the decision names another plan than the one that was asked about".into()));
-    }
-    if approval.requested.is_none() {
-        found.push(finding("a decision without a request among the rows".into()));
-    }
-    found
+    }));
 }
 
-fn of_system(case: &Case, system: &System, all: &mut Vec<Exception>) {
+/// That a system's request was denied, or that nobody decided.
+fn of_standing(approval: &Approval, all: &mut Vec<Exception>) {
+    let (kind, step) = match approval.standing() {
+        Standing::Denied => (Kind::Denied, "deny"),
+        Standing::Expired => (Kind::Expired, "expired"),
+        Standing::Open | Standing::Approved => return,
+    };
+    let Some(step) = approval.steps.iter().find(|one| &*one.what == step) else { return };
+    let detail = match (kind, &step.approver) {
+        (Kind::Denied, Some(by)) => format!("denied by {by}: {}", step.reason),
+        _ => format!(
+            "nobody decided; asked were {}",
+            if step.asked.is_empty() { &approval.asked } else { &step.asked }
+        ),
+    };
+    let (row, at) = (Some(step.row), Some(step.at));
+    all.push(Exception { kind, system: approval.system.to_string(), row, at, detail });
+}
+
+fn of_system(look: &Look<'_>, case: &Case, opened: &Opened, system: &System, all: &mut Vec<Exception>) {
     if let Some((times, last)) = system.failed() {
         let detail = format!("{times} failed, last {}", last.detail);
         all.push(Exception::of_note(Kind::Failed, &system.name, last, detail));
     }
-    if let Some(task) = system.task() {
-        all.push(Exception::of_note(Kind::TaskOpened, &system.name, task, task.detail.clone()));
+    // What gives access back was approved as a whole, under its measure, and so was its end; an emergency is reviewed instead.
+    let decided = opened.emergency || opened.gives_back || look.ends_as_approved(opened, system);
+    let is_gated = look.context.form > 1 && !decided;
+    if let Some(note) = system.unapproved().filter(|_| is_gated) {
+        all.push(Exception::of_note(Kind::Unapproved, &system.name, note, note.detail.clone()));
+    }
+    match (system.task(), system.task_closed()) {
+        (_, Some(closed)) => {
+            all.push(Exception::of_note(Kind::TaskClosed, &system.name, closed, closed.detail.clone()));
+        }
+        (Some(task), None) => {
+            all.push(Exception::of_note(Kind::TaskOpened, &system.name, task, task.detail.clone()));
+        }
+        (None, None) => {}
     }
     if system.state == State::AwaitingApproval {
         let open = case.approvals.iter().rev().find(|approval| approval.system == system.name);
@@ -189,7 +187,7 @@ fn of_system(case: &Case, system: &System, all: &mut Vec<Exception>) {
             detail: "nobody has decided, and nothing was changed".into(),
         });
     }
-    let (row, at) = system.revoked.unzip();
+    let (row, at) = system.revoked.max(system.restored).unzip();
     let mut of_access = |kind, detail| {
         all.push(Exception { kind, system: system.name.to_string(), row, at, detail });
     };
@@ -199,28 +197,26 @@ fn of_system(case: &Case, system: &System, all: &mut Vec<Exception>) {
     if !system.residuals().is_empty() {
         of_access(Kind::Residual, residuals(system));
     }
+    if !system.not_restorable().is_empty() {
+        of_access(Kind::Residual, format!("not given back: {}", system.not_restorable().join("; ")));
+    }
 }
 
 /// Writes the lines.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(look: &Look<'_>, mut to: &mut dyn io::Write) -> io::Result<()> {
-    for (case, opened) in &look.cases {
-        for found in of_case(look, case, opened) {
-            csv::write(
-                &mut to,
-                [
-                    found.kind.name(),
-                    &case.id,
-                    &opened.username,
-                    &found.system,
-                    &number(found.row),
-                    &at(found.at),
-                    &found.detail,
-                ],
-            )?;
-        }
+pub fn write(look: &Look<'_>, to: &mut Lines<'_>) -> io::Result<()> {
+    for Found { id, username, exception } in all(look) {
+        to.line([
+            exception.kind.name(),
+            id,
+            username,
+            &exception.system,
+            &number(exception.row),
+            &at(exception.at),
+            &exception.detail,
+        ])?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 use super::report::shown;
+use crate::extent::opens_a_case;
 
 /// What is known of a case.
 #[derive(Debug, Default)]
@@ -51,10 +52,9 @@ impl Closing {
             EventKind::CaseClosed => self.closed(entry, facts),
             _ => Vec::new(),
         };
-        let opens = matches!(entry.kind, EventKind::RevocationTriggered | EventKind::PlanPreviewed);
         let seen = self.case(&entry.case_id);
         seen.rows = seen.rows.saturating_add(1);
-        seen.opened |= opens && entry.system.is_none() && entry.ordinal == 0;
+        seen.opened |= opens_a_case(entry);
         found
     }
 

@@ -38,7 +38,8 @@ pub(super) fn period(newest: Option<&Entry>, context: &Context, fold: &Fold, rep
     if counted_day(entry).is_some_and(|day| context.period.holds(day)) {
         return;
     }
-    if !fold.cases().iter().any(|(case, _)| case.id == entry.case_id) {
+    let is_review = || fold.reviews().iter().any(|review| review.id == entry.case_id);
+    if !fold.cases().iter().any(|(case, _)| case.id == entry.case_id) && !is_review() {
         let what = "it was recorded after the period and belongs to no case of it";
         report.remark(format!("row {}: {what}", entry.seq));
     }

@@ -1,4 +1,5 @@
-//! Packs of other versions of leaver: their tables are held against the rows, their wording cannot be.
+//! Packs of other versions of leaver: their tables are held against the rows, in the columns of their form, their wording
+//! cannot be.
 
 use super::report::Report;
 use crate::{completeness::Completeness, figures::Figures, layout, tables::Look};
@@ -26,6 +27,12 @@ pub(super) fn other<'v>(completeness: &'v Value, report: &mut Report) -> Option<
             Some(completeness)
         }
     }
+}
+
+/// The form in which to write the tables of such a pack: its own where we know it, else ours.
+pub(super) fn of(completeness: &Value) -> u32 {
+    let form = completeness.get("form").and_then(Value::as_u64).and_then(|form| u32::try_from(form).ok());
+    form.unwrap_or(layout::FORM).clamp(1, layout::FORM)
 }
 
 /// The figures of `completeness.json`, words aside.

@@ -62,7 +62,11 @@ pub(super) fn check(bytes: &[u8], cases: &[(&Case, &Opened)], period: Period, re
     let (Some(date), true) = (place("termination_date"), employee_id.or(username).is_some()) else {
         return report.file(LIST, "it needs the column termination_date, and employee_id or username");
     };
-    let counting = || cases.iter().filter(|(_, opened)| &*opened.mode == "leave" && !opened.dry_run);
+    // A case that was called off took nothing from anybody.
+    let counts = |(case, opened): &&(&Case, &Opened)| {
+        &*opened.mode == "leave" && !opened.dry_run && case.cancelled.is_none()
+    };
+    let counting = || cases.iter().filter(counts);
     let by_id: HashSet<&str> =
         counting().map(|(_, opened)| &*opened.employee_id).filter(|id| !id.is_empty()).collect();
     let by_name: HashSet<String> = counting().map(|(_, opened)| opened.username.to_lowercase()).collect();

@@ -83,7 +83,8 @@ fn check(dir: &Path, trust: &Trust, listed: &Listed, report: &mut Report) {
     }
     let other = completeness.as_ref().and_then(|(value, _)| form::other(value, report));
     let policies = follow::policies(dir, listed, report);
-    let context = context(&checkpoint, span.first, times, policies);
+    let form = other.map_or(layout::FORM, form::of);
+    let context = context(&checkpoint, form, span.first, times, policies);
     let Some(context) = context else { return };
     report.0.log.clone_from(&checkpoint.origin);
     report.0.first = span.first;
@@ -119,6 +120,7 @@ fn times(completeness: &Value) -> Option<(Period, Timestamp)> {
 
 fn context(
     checkpoint: &Checkpoint,
+    form: u32,
     first: u64,
     times: Option<(Period, Timestamp)>,
     policies: std::collections::BTreeMap<leaver_domain::digest::Digest, String>,
@@ -126,6 +128,7 @@ fn context(
     let epoch = Timestamp::from_millis(0)?;
     let (period, generated_at) = times.unwrap_or((Period { from: epoch, to: epoch }, epoch));
     Some(Context {
+        form,
         log: checkpoint.origin.clone(),
         period,
         generated_at,

@@ -1,5 +1,9 @@
 //! What people read: aligned tables out of the API's JSON.
 
+mod approvals;
+
+pub use approvals::{approval, approvals};
+
 use leaver_domain::time::Timestamp;
 use serde_json::Value;
 
@@ -86,6 +90,28 @@ pub fn cases(cases: &[Value]) -> String {
     )
 }
 
+/// Open tasks, one line each and what to do below.
+pub fn tasks(tasks: &[Value]) -> String {
+    let row = |task: &Value| {
+        let overdue = if task["overdue"] == true { " (overdue)" } else { "" };
+        let owners: Vec<&str> = list(task, "owners").iter().filter_map(Value::as_str).collect();
+        let what = match text(task, "/system").as_str() {
+            "-" => format!("{} review", text(task, "/kind").replace('_', " ")),
+            system => system.to_owned(),
+        };
+        vec![
+            text(task, "/task_id"),
+            what,
+            text(task, "/person/username"),
+            owners.join(", "),
+            format!("{}{overdue}", text(task, "/due_at")),
+            text(task, "/instructions"),
+        ]
+    };
+    let rows: Vec<Vec<String>> = tasks.iter().flat_map(|task| folded(&row(task))).collect();
+    table(&["task", "what", "person", "owner", "due", "to do"], &rows)
+}
+
 /// One case: who, why, how far, and what happened in each system.
 pub fn case(case: &Value) -> String {
     let mut lines = vec![format!(
@@ -101,8 +127,19 @@ pub fn case(case: &Value) -> String {
         None => String::new(),
     };
     let dry = if case["dry_run"] == true { ", dry run: nothing is written" } else { "" };
-    let (effective, rows) = (text(case, "/effective_at"), text(case, "/ledger/rows"));
-    lines.push(format!("effective {effective}{ended}, {rows} ledger rows{dry}"));
+    if case["restores"].is_string() {
+        lines.push(format!("gives back what {} took", text(case, "/restores")));
+    }
+    for permission in list(case, "permissions") {
+        let does = if case["mode"] == "reactivate" { "gives" } else { "takes" };
+        lines.push(format!("{does} {} in {}", text(permission, "/grant"), text(permission, "/system")));
+    }
+    let rows = match case["ledger"]["rows"].as_u64() {
+        Some(rows) => format!(", {rows} ledger rows"),
+        None => String::new(),
+    };
+    lines.push(format!("effective {}{ended}{rows}{dry}", text(case, "/effective_at")));
+    lines.extend(held(case));
     lines.push(String::new());
     // A dry run has done nothing: what it found to do is all there is to show.
     lines.push(if case["dry_run"] == true { plans(case) } else { systems(case) });
@@ -112,6 +149,18 @@ pub fn case(case: &Value) -> String {
         lines.extend(notes);
     }
     lines.join("\n")
+}
+
+/// What a held case waits for.
+fn held(case: &Value) -> Option<String> {
+    let id = text(case, "/case_id");
+    match (case["status"].as_str(), case["measure"].as_str()) {
+        (Some("held"), Some(measure)) => Some(format!(
+            "held; nothing is done until somebody decides: leaver approvals approve {measure} (or deny), or leaver case cancel {id}"
+        )),
+        (Some("held"), None) => Some(format!("held; it can only be called off: leaver case cancel {id}")),
+        _ => None,
+    }
 }
 
 /// The result table: one line per system.
@@ -127,7 +176,8 @@ pub fn systems(case: &Value) -> String {
         ]
     };
     let rows: Vec<_> = list(case, "systems").iter().map(row).flat_map(|row| folded(&row)).collect();
-    table(&["system", "risk", "done", "before -> after", "time", "verified"], &rows)
+    let done = if case["mode"] == "reactivate" { "given back" } else { "done" };
+    table(&["system", "risk", done, "before -> after", "time", "verified"], &rows)
 }
 
 /// What a dry run would do.
@@ -215,8 +265,16 @@ fn verified(system: &Value) -> String {
     match (system["status"].as_str(), instant(system, "started_at"), instant(system, "verified_at")) {
         (Some("verified"), Some(from), Some(to)) => format!("yes, after {}", seconds(from, to)),
         (Some("verified"), ..) => "yes".to_owned(),
-        (Some(status), ..) => format!("no: {}", status.replace('_', " ")),
+        (Some(status), ..) => format!("no: {}", word(status)),
         (None, ..) => "-".to_owned(),
+    }
+}
+
+/// A system's status for people.
+pub fn word(status: &str) -> String {
+    match status {
+        "restored" => "given back".to_owned(),
+        other => other.replace('_', " "),
     }
 }
 
@@ -235,12 +293,27 @@ fn notes(case: &Value) -> Vec<String> {
         if !system["fault"].is_null() {
             lines.push(format!("{name}: {}: {}", text(system, "/fault/kind"), text(system, "/fault/detail")));
         }
+        if system["approval"]["status"] == "pending" {
+            let (id, due) = (text(system, "/approval/id"), text(system, "/approval/expires_at"));
+            lines.push(format!("{name}: waits for a decision until {due}: leaver approvals show {id}"));
+        }
         if !system["task"].is_null() {
             let (owner, due) = (text(system, "/task/owner"), text(system, "/task/due_at"));
-            lines.push(format!(
-                "{name}: task for {owner} until {due}: {}",
-                text(system, "/task/instructions")
-            ));
+            let what = text(system, "/task/instructions");
+            lines.push(match system["task"]["closed"].is_null() {
+                true => format!("{name}: task for {owner} until {due}: {what}"),
+                false => format!(
+                    "{name}: done by {}: {}",
+                    text(system, "/task/closed/by"),
+                    text(system, "/task/closed/statement")
+                ),
+            });
+        } else if !system["manual"].is_null() && system["status"] == "queued" {
+            let (owner, what) = (text(system, "/manual/owner"), text(system, "/manual/instructions"));
+            lines.push(format!("{name}: by hand, a task for {owner}: {what}"));
+        }
+        for lost in list(system, "not_restorable").iter().filter_map(Value::as_str) {
+            lines.push(format!("{name}: does not come back: {lost}"));
         }
         for residual in list(system, "residuals") {
             let until =
@@ -255,6 +328,63 @@ fn notes(case: &Value) -> Vec<String> {
 fn evidence(finding: &Value) -> String {
     let texts: Vec<&str> = list(finding, "evidence").iter().filter_map(Value::as_str).collect();
     texts.join("; ")
+}
+
+/// What was asked for about a person, and who decides.
+pub fn measure(measure: &Value) -> String {
+    let until = measure["until"].as_str().map(|until| format!(" until {until}")).unwrap_or_default();
+    let mut lines = vec![format!(
+        "{}  {}  {} for {}{until}  {}",
+        text(measure, "/measure_id"),
+        text(measure, "/status"),
+        text(measure, "/kind").replace('_', " "),
+        text(measure, "/person/username"),
+        text(measure, "/reason"),
+    )];
+    if measure["status"] == "requested" {
+        let asked: Vec<&str> = list(&measure["approval"], "asked").iter().filter_map(Value::as_str).collect();
+        lines.push(format!(
+            "{} decides until {}: `leaver approvals approve {}`",
+            asked.join(" or "),
+            text(measure, "/approval/expires_at"),
+            text(measure, "/approval/approval_id"),
+        ));
+    }
+    lines.join("\n")
+}
+
+/// A person, what is in force or asked for about them, and what their newest case came to.
+pub fn access(answer: &Value) -> String {
+    let person = &answer["person"];
+    let mut lines = vec![format!(
+        "{} ({})  {}  {}, {}",
+        text(person, "/username"),
+        text(person, "/employee_id"),
+        text(person, "/status"),
+        text(person, "/name"),
+        text(person, "/department"),
+    )];
+    if let Some(end) = person["contract_end"].as_str() {
+        lines.push(format!("contract until {end}"));
+    }
+    if !person["legal_hold"].is_null() {
+        let (since, why) = (text(person, "/legal_hold/since"), text(person, "/legal_hold/reason"));
+        lines.push(format!("legal hold since {since}: {why}"));
+    }
+    let measures = list(answer, "measures");
+    if !measures.is_empty() {
+        let row = |one: &Value| {
+            ["/measure_id", "/kind", "/status", "/until", "/requested_by", "/reason"]
+                .map(|pointer| text(one, pointer))
+                .to_vec()
+        };
+        let rows: Vec<_> = measures.iter().map(row).collect();
+        lines.push(String::new());
+        lines.push(table(&["measure", "kind", "status", "until", "asked by", "reason"], &rows));
+    }
+    lines.push(String::new());
+    lines.push(if answer["case"].is_null() { "no case".to_owned() } else { case(&answer["case"]) });
+    lines.join("\n")
 }
 
 /// Checks of the deployment.
@@ -296,6 +426,15 @@ mod tests {
     }
 
     #[test]
+    fn a_held_case_says_what_it_waits_for() {
+        let shown = case(&json!({"case_id": "c-1", "status": "held", "measure": "measure-1"}));
+        assert!(shown.contains("leaver approvals approve measure-1"), "{shown}");
+        let alone = case(&json!({"case_id": "c-1", "status": "held", "measure": null}));
+        assert!(alone.contains("leaver case cancel c-1") && !alone.contains("approve"), "{alone}");
+        assert!(!case(&json!({"case_id": "c-1", "status": "running", "measure": "m"})).contains("held"));
+    }
+
+    #[test]
     fn an_unfinished_system_says_where_it_stands_and_why() {
         let system = json!({"system": "github", "status": "manual_task", "fault": {"kind": "Throttled", "detail": "429"},
             "task": {"owner": "sam.admin", "instructions": "do it", "due_at": "2026-02-03T14:30:00.000Z"}});
@@ -303,6 +442,38 @@ mod tests {
         assert!(shown.contains("no: manual task"), "{shown}");
         assert!(shown.contains("github: Throttled: 429"), "{shown}");
         assert!(shown.contains("github: task for sam.admin"), "{shown}");
+    }
+
+    #[test]
+    fn a_task_shows_whose_it_is_and_how_it_was_done() {
+        let one = json!({"task_id": "c~okta", "system": "okta", "owners": ["sam.admin"], "overdue": true,
+            "person": {"username": "john.doe"}, "due_at": "2026-02-03T14:30:00.000Z", "instructions": "do it"});
+        let other = json!({"task_id": "review-1", "kind": "break_glass", "system": null});
+        let shown = tasks(&[one, other, json!(null)]);
+        assert!(shown.contains("sam.admin  2026-02-03T14:30:00.000Z (overdue)  do it"), "{shown}");
+        assert!(shown.contains("review-1  break glass review"), "{shown}");
+        let closed =
+            json!({"system": "okta", "task": {"owner": "a", "closed": {"by": "b", "statement": "gone"}}});
+        assert!(case(&json!({"systems": [closed]})).contains("okta: done by b: gone"));
+        let manual = json!({"system": "keys", "status": "queued", "manual": {"owner": "a", "instructions": "collect"}});
+        let shown = case(&json!({"dry_run": true, "systems": [manual]}));
+        assert!(shown.contains("keys: by hand, a task for a: collect"), "{shown}");
+    }
+
+    #[test]
+    fn a_way_back_says_what_was_given_back_and_what_was_not() {
+        let back = json!({"system": "okta", "status": "restored", "not_restorable": ["credential phone"],
+            "before": {"account_status": "suspended", "groups": []}, "after": {"account_status": "active", "groups": ["a"]},
+            "actions": [{"action": {"kind": "enable_account"}, "outcome": "done"}]});
+        let gone = json!({"system": "slack", "grant": "group:S1"});
+        let shown =
+            case(&json!({"case_id": "c", "mode": "reactivate", "restores": "case-1", "permissions": [gone],
+            "systems": [back]}));
+        assert!(shown.contains("GIVEN BACK") && shown.contains("enable account"), "{shown}");
+        assert!(shown.contains("suspended -> active, groups 0 -> 1"), "{shown}");
+        assert!(shown.contains("no: given back"), "{shown}");
+        assert!(shown.contains("gives back what case-1 took\ngives group:S1 in slack"), "{shown}");
+        assert!(shown.contains("okta: does not come back: credential phone"), "{shown}");
     }
 
     #[test]
@@ -319,6 +490,7 @@ mod tests {
     fn whatever_the_api_leaves_out_is_a_dash_and_never_a_panic() {
         for value in [json!({}), json!(null), json!({"systems": [{}, null, 3]}), json!({"systems": 5})] {
             let _ = (case(&value), systems(&value), plans(&value), checks(&value));
+            let _ = (measure(&value), access(&value));
         }
         assert_eq!(cases(&[json!({})]).lines().count(), 2);
     }

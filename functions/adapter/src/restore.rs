@@ -1,0 +1,241 @@
+//! The way back of one system: read, plan, keep what is there now, give back, read back. Somebody approved it before the
+//! case was opened, so that no risk is judged here.
+
+use crate::{
+    System, internal, revocation,
+    run::{actor, failed, shown, taken},
+    stored,
+};
+use leaver_adapters::{
+    restore::{self, Outlook, Wanted},
+    run::Report,
+};
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
+    fault::{Fault, FaultKind},
+    inventory::Inventory,
+    ledger::{EventKind, Outcome},
+    measures,
+    person::{Person, PersonStatus},
+    plan::Plan,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Why a case must not be carried on with, if so: the person left, or came back, under another one since.
+pub(crate) fn called_off(case: &CaseRecord, person: &Person) -> Option<String> {
+    let other = person.case.as_ref().filter(|other| **other != case.case_id);
+    let by = other.map(|other| format!(" under {other}")).unwrap_or_default();
+    match (case.mode, person.status) {
+        (Mode::Reactivate, PersonStatus::Leaving | PersonStatus::Left) => {
+            Some(format!("nothing is given back: the person is leaving{by}"))
+        }
+        (Mode::Leave, PersonStatus::Active) if !case.dry_run && other.is_some() => {
+            Some(format!("nothing more is taken: access was given back{by}"))
+        }
+        _ => None,
+    }
+}
+
+/// Leaves a system as it is.
+pub(crate) async fn set_aside(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    kind: EventKind,
+    why: String,
+) -> Result<SystemStatus, Fault> {
+    let now = system.now();
+    record.status = SystemStatus::NotApplicable;
+    record.started_at.get_or_insert(now);
+    record.fault = None;
+    record.log.push(Happening {
+        kind,
+        at: now,
+        actor: actor(system),
+        action: "set aside".into(),
+        outcome: Outcome::NotApplicable,
+        risk: record.risk.as_ref().map(|risk| risk.level),
+        facts: json!({
+            "revocation": revocation(case), "why": why, "actions_taken": shown(&record.actions),
+            "before_state": record.before, "after_state": record.after,
+        }),
+    });
+    system.save(&mut record).await?;
+    Ok(record.status)
+}
+
+/// What a case gives back in this system.
+pub(crate) struct Target {
+    before: Option<Inventory>,
+    permissions: BTreeSet<String>,
+}
+
+impl Target {
+    pub(crate) async fn of(system: &System<'_>, case: &CaseRecord) -> Result<Self, Fault> {
+        let before = match &case.restores {
+            Some(earlier) => system.store.before(earlier, system.id).await.map_err(stored)?,
+            None => None,
+        };
+        Ok(Self { before, permissions: case.permissions_in(system.id) })
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { before: self.before.as_ref(), permissions: &self.permissions }
+    }
+}
+
+/// Does the work of one system, from wherever an earlier attempt left it.
+pub(crate) async fn run(
+    system: &System<'_>,
+    case: &CaseRecord,
+    record: SystemRecord,
+) -> Result<SystemStatus, Fault> {
+    use SystemStatus::{Failed, Queued, Running};
+    if !matches!(record.status, Queued | Running | Failed) {
+        return Ok(record.status);
+    }
+    let person = system.store.person(&case.person.username).await.map_err(stored)?;
+    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    if let Some(why) = called_off(case, &person) {
+        return set_aside(system, case, record, EventKind::AccessRestored, why).await;
+    }
+    if let Some(why) = over(system, case).await? {
+        return set_aside(system, case, record, EventKind::AccessRestored, why).await;
+    }
+    match earlier(system, case).await? {
+        Earlier::Done => {}
+        Earlier::Untouched => {
+            let why = "the restored case took nothing here".to_owned();
+            return set_aside(system, case, record, EventKind::AccessRestored, why).await;
+        }
+        Earlier::Hindered(fault) => return failed(system, case, record, fault).await,
+    }
+    let target = Target::of(system, case).await?;
+    let outlook = restore::survey(system.adapter, system.http, &person, target.wanted()).await;
+    let outlook = match outlook {
+        Ok(outlook) => outlook,
+        Err(fault) => return failed(system, case, record, fault).await,
+    };
+    let record = begin(system, case, record, &outlook).await?;
+    let receipts = record.receipts();
+    let report =
+        restore::restore(system.adapter, system.http, &person, target.wanted(), outlook, &receipts).await;
+    finish(system, case, record, &target, report).await
+}
+
+/// Why nothing is given any more, if so: the measure that it is for has come to its end.
+async fn over(system: &System<'_>, case: &CaseRecord) -> Result<Option<String>, Fault> {
+    let Some(id) = &case.measure else { return Ok(None) };
+    let measure = system.store.measure(id).await.map_err(stored)?;
+    let over = measure.filter(|measure| !measures::may_still_give(measure, system.now()));
+    Ok(over.map(|measure| format!("nothing is given any more: {} is over", measure.measure_id)))
+}
+
+/// How the restored case stands in this system.
+enum Earlier {
+    /// There is something to give, and nobody in the way.
+    Done,
+    /// Nothing was taken.
+    Untouched,
+    /// It cannot be given back, or not now.
+    Hindered(Fault),
+}
+
+async fn earlier(system: &System<'_>, case: &CaseRecord) -> Result<Earlier, Fault> {
+    let Some(id) = &case.restores else { return Ok(Earlier::Done) };
+    let record = system.store.system(id, system.id).await.map_err(stored)?;
+    let before = system.store.before(id, system.id).await.map_err(stored)?;
+    if before.is_some() {
+        let of = system.store.case(id).await.map_err(stored)?;
+        let runs = of.is_some_and(|of| of.status == CaseStatus::Running && !of.is_closing());
+        let writes = record.is_some_and(|record| record.status == SystemStatus::Running);
+        return Ok(if runs && writes {
+            Earlier::Hindered(Fault::new(FaultKind::Conflict, format!("{id} is still at work here")))
+        } else {
+            Earlier::Done
+        });
+    }
+    let by_hand = record.and_then(|record| record.task).is_some_and(|task| task.closed.is_some());
+    Ok(if by_hand {
+        let detail = format!("what was there before {id} is not known: it was taken by hand");
+        Earlier::Hindered(Fault::new(FaultKind::NotFound, detail))
+    } else if case.permissions_in(system.id).is_empty() {
+        Earlier::Untouched
+    } else {
+        Earlier::Done
+    })
+}
+
+/// Keeps what is there now and writes down what is about to happen, before anything is changed.
+async fn begin(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    outlook: &Outlook,
+) -> Result<SystemRecord, Fault> {
+    if record.before.is_none() {
+        system.store.keep_before(&case.case_id, system.id, &outlook.found).await.map_err(stored)?;
+        // Whoever was first is the one whose reading counts, also for the summary.
+        let before = system.store.before(&case.case_id, system.id).await.map_err(stored)?;
+        record.before = Some(before.as_ref().unwrap_or(&outlook.found).state());
+        record.started_at = Some(system.now());
+        record.plan = outlook.plan.clone();
+        record.plan_digest = Some(outlook.plan.digest());
+    }
+    record.attempts += 1;
+    record.fault = None;
+    record.status = SystemStatus::Running;
+    system.save(&mut record).await?;
+    Ok(record)
+}
+
+/// Writes down how the attempt came out.
+async fn finish(
+    system: &System<'_>,
+    case: &CaseRecord,
+    mut record: SystemRecord,
+    target: &Target,
+    report: Report,
+) -> Result<SystemStatus, Fault> {
+    record.actions.extend(taken(&report.done));
+    if let Some(after) = &report.after {
+        record.after = Some(after.state());
+    }
+    if let Some(fault) = report.fault {
+        return failed(system, case, record, fault).await;
+    }
+    let now = system.now();
+    record.status = SystemStatus::Restored;
+    record.revoked_at = Some(now);
+    let lost = |before, after| restore::not_restorable(system.adapter, before, after);
+    record.not_restorable =
+        target.before.as_ref().zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
+    record.log.push(Happening {
+        kind: EventKind::AccessRestored,
+        at: now,
+        actor: actor(system),
+        action: "restore".into(),
+        outcome: Outcome::Success,
+        risk: None,
+        facts: json!({
+            "revocation": revocation(case), "plan_digest": record.plan_digest, "permissions": target.permissions,
+            "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
+            "not_restorable": record.not_restorable, "attempts": record.attempts,
+            "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
+        }),
+    });
+    system.save(&mut record).await?;
+    Ok(record.status)
+}
+
+/// A fresh reading, and what is still to be given back.
+pub(crate) async fn left(
+    system: &System<'_>,
+    target: &Target,
+    person: &Person,
+    record: &SystemRecord,
+) -> Result<(Inventory, Plan), Fault> {
+    let http = system.http.reader();
+    restore::missing(system.adapter, http, person, target.wanted(), &record.receipts()).await
+}

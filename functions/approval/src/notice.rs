@@ -1,0 +1,62 @@
+//! Tells the security team of what was done without asking first. Whoever cannot be told now is told by the next tick.
+
+use crate::Humans;
+use leaver_domain::{
+    case::Happening,
+    ledger::{EventKind, Outcome},
+    messages,
+    ports::{Change, Messenger, StoreError},
+    reviews::Review,
+    tasks::TaskId,
+};
+use serde_json::json;
+
+/// Tells of every open review that somebody has not heard of; how many messages there are more.
+pub(crate) async fn reviews(humans: &Humans<'_>, limit: usize) -> Result<usize, StoreError> {
+    let Some(messenger) = humans.messenger else { return Ok(0) };
+    let mut told = 0;
+    for task in humans.store.tasks(limit).await? {
+        let TaskId::Review(id) = task else { continue };
+        let Some(review) = humans.store.review(&id).await? else { continue };
+        told += match tell(humans, messenger, review).await {
+            // Somebody closed it meanwhile.
+            Err(StoreError::Conflict) => 0,
+            told => told?,
+        };
+    }
+    Ok(told)
+}
+
+async fn tell(
+    humans: &Humans<'_>,
+    messenger: &dyn Messenger,
+    mut review: Review,
+) -> Result<usize, StoreError> {
+    let (store, policy, before) = (humans.store, &humans.policy.approvals, review.shown.len());
+    // The whole team hears of it, and not those alone who may close it.
+    let people = policy.security_team.iter().chain(&review.owners).cloned().collect::<Vec<_>>();
+    let (message, shown) = (messages::of_review(&review), &mut review.shown);
+    let delivered = messages::notify(messenger, store, policy, &people, shown, &message).await;
+    for (to, error) in &delivered.failed {
+        tracing::warn!(review = %review.review_id, to, %error, "could not be told; it is tried again");
+    }
+    if !delivered.changed {
+        return Ok(0);
+    }
+    let new: Vec<_> = review.shown.iter().skip(before).map(|shown| &shown.to).collect();
+    let told = new.len();
+    if told > 0 {
+        review.log.push(Happening {
+            kind: EventKind::NotificationSent,
+            at: humans.now,
+            actor: "leaver/approval".into(),
+            action: "tell security".into(),
+            outcome: Outcome::Success,
+            risk: None,
+            facts: json!({"kind": review.kind, "case_id": review.case, "told": new, "through": "slack"}),
+        });
+    }
+    review.version += 1;
+    store.commit(&[Change::Review(Box::new(review))]).await?;
+    Ok(told)
+}

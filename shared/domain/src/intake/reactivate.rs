@@ -1,0 +1,197 @@
+//! Access comes back: what an earlier case took, or single permissions. Somebody approved it already; that is no longer
+//! asked here.
+
+use super::{Receipt, Refused, mark, take};
+use crate::{
+    case::{CaseRecord, CaseStatus, Happening, Mode, Subject, SystemRecord, SystemStatus, Trigger},
+    effective::Dates,
+    id::{CaseId, MeasureId, SystemId},
+    ledger::{EventKind, Outcome},
+    measure::Permission,
+    person::{Person, PersonStatus},
+    policy::Policy,
+    ports::{CaseStore, Opening, StoreError, Workflow},
+    time::Timestamp,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Most permissions of one case.
+const MAX_PERMISSIONS: usize = 200;
+
+/// What is to come back.
+#[derive(Debug, Clone)]
+pub struct Reactivation {
+    /// What opened it.
+    pub trigger: Trigger,
+    /// The case whose before-state comes back, if any.
+    pub restores: Option<CaseId>,
+    /// Single permissions to give.
+    pub permissions: BTreeSet<Permission>,
+    /// The measure that was approved.
+    pub measure: MeasureId,
+    /// Why.
+    pub reason: String,
+    /// From when on.
+    pub effective_at: Timestamp,
+}
+
+/// The case that is restored, and its systems.
+type Earlier = (CaseRecord, Vec<SystemRecord>);
+
+/// Records a case that gives access back and starts its execution, where its time has come. Everything may be repeated.
+///
+/// # Errors
+/// `NotRestorable` where there is nothing that could come back; otherwise as with [`super::submit`].
+pub async fn reactivate(
+    store: &dyn CaseStore,
+    workflow: &dyn Workflow,
+    policy: &Policy,
+    person: &Person,
+    wanted: &Reactivation,
+    now: Timestamp,
+) -> Result<(Receipt, Option<StoreError>), Refused> {
+    let earlier = match &wanted.restores {
+        None => None,
+        Some(id) => {
+            let case = store.case(id).await?;
+            let case = case.ok_or_else(|| Refused::NotRestorable(format!("There is no case {id}.")))?;
+            Some((case, store.systems(id).await?))
+        }
+    };
+    let opens = CaseId::of_trigger(&wanted.trigger.source, &wanted.trigger.event_id);
+    // What was recorded is not judged again: by now the earlier case may be another one than it was.
+    if store.case(&opens).await?.is_none() {
+        check(person, policy, wanted, earlier.as_ref()).map_err(Refused::NotRestorable)?;
+    }
+    let opening = |person: &Person| open(person, wanted, earlier.as_ref(), policy, now);
+    take(store, workflow, policy, person, &wanted.trigger, &opening, now).await
+}
+
+/// Why nothing of this can be given.
+fn check(
+    person: &Person,
+    policy: &Policy,
+    wanted: &Reactivation,
+    earlier: Option<&Earlier>,
+) -> Result<(), String> {
+    if let Some((case, _)) = earlier {
+        let (id, unchanged) =
+            (&case.case_id, "no access was taken by it, so that there is nothing to restore");
+        if case.person.employee_id != person.employee_id {
+            return Err(format!("{id} is a case of somebody else. Name a case of {}.", person.username));
+        }
+        if case.dry_run || case.mode == Mode::Reactivate {
+            return Err(format!("{id} is no case that takes access away: {unchanged}."));
+        }
+        match case.status {
+            CaseStatus::Recorded | CaseStatus::Held => {
+                return Err(format!("{id} has not begun: {unchanged}. Call it off instead."));
+            }
+            CaseStatus::Cancelled | CaseStatus::Rejected => {
+                return Err(format!("{id} was called off: {unchanged}."));
+            }
+            _ => {}
+        }
+    } else if wanted.permissions.is_empty() {
+        return Err("Neither a case to restore nor a permission to give is named.".to_owned());
+    }
+    if wanted.permissions.len() > MAX_PERMISSIONS {
+        return Err(format!("More than {MAX_PERMISSIONS} permissions are named."));
+    }
+    let unknown = wanted.permissions.iter().find(|one| !policy.systems.contains_key(&one.system));
+    match unknown {
+        Some(one) => Err(format!("leaver is not connected to `{}`.", one.system)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a case may have changed something in one of its systems, or still may.
+fn touched(case: &CaseRecord, system: &SystemRecord) -> bool {
+    use SystemStatus::{Failed, ManualTask, Queued, Revoked, Running, Verified};
+    let by_hand = system.task.as_ref().is_some_and(|task| task.closed.is_some());
+    match system.status {
+        Queued => case.status == CaseStatus::Running && !case.is_closing(),
+        Running | Revoked | Verified => true,
+        Failed | ManualTask => system.before.is_some() || by_hand,
+        _ => by_hand,
+    }
+}
+
+fn systems(wanted: &Reactivation, earlier: Option<&Earlier>) -> Vec<SystemId> {
+    let restored = earlier.into_iter().flat_map(|(case, systems)| {
+        systems.iter().filter(|system| touched(case, system)).map(|system| &system.system)
+    });
+    let given = wanted.permissions.iter().map(|permission| &permission.system);
+    restored.chain(given).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The opening of such a case: pure, so that a repeat writes the same.
+fn open(
+    person: &Person,
+    wanted: &Reactivation,
+    earlier: Option<&Earlier>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Opening {
+    let trigger = &wanted.trigger;
+    let case_id = CaseId::of_trigger(&trigger.source, &trigger.event_id);
+    let systems = systems(wanted, earlier);
+    let policy_digest = policy.digest();
+    let opened = Happening {
+        kind: EventKind::RestorationTriggered,
+        at: now,
+        actor: trigger.by.clone(),
+        action: trigger.kind.clone(),
+        outcome: Outcome::Success,
+        risk: None,
+        facts: json!({
+            "trigger": trigger, "policy_digest": policy_digest, "systems": systems,
+            "effective_at": wanted.effective_at, "restores": wanted.restores, "permissions": wanted.permissions,
+            "measure": wanted.measure,
+        }),
+    };
+    let case = CaseRecord {
+        case_id: case_id.clone(),
+        mode: Mode::Reactivate,
+        status: CaseStatus::Recorded,
+        person: Subject { username: person.username.clone(), employee_id: person.employee_id.clone() },
+        reason: wanted.reason.clone(),
+        trigger: trigger.clone(),
+        policy_digest,
+        created_at: now,
+        dates: Dates::default(),
+        effective_at: wanted.effective_at,
+        closed_at: None,
+        checkpoint_size: None,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: wanted.permissions.clone(),
+        restores: wanted.restores.clone(),
+        person_was: None,
+        measure: Some(wanted.measure.clone()),
+        run: 1,
+        systems: systems.clone(),
+        findings: Vec::new(),
+        log: vec![opened],
+        version: 1,
+    };
+    let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
+    // Only the case by which they left lets them come back; whoever leaves under another one goes on leaving.
+    let left_by = earlier.filter(|(case, _)| case.mode == Mode::Leave).map(|(case, _)| &case.case_id);
+    let returns =
+        left_by.is_some() && person.case.as_ref() == left_by && person.status != PersonStatus::Active;
+    let returning = returns.then(|| Person {
+        status: PersonStatus::Active,
+        case: Some(case_id.clone()),
+        version: person.version + 1,
+        ..person.clone()
+    });
+    Opening {
+        mark: mark(trigger, case_id, now),
+        person: returning,
+        case: Some((case, queued)),
+        measure: None,
+    }
+}

@@ -1,0 +1,118 @@
+//! The cases that a measure opens.
+
+use crate::{
+    case::{CaseRecord, Mode, Trigger},
+    digest::Digest,
+    effective::Dates,
+    id::{CaseId, EventId, MeasureId},
+    intake,
+    measure::{Measure, Permission},
+    person::Person,
+    policy::Policy,
+    ports::{CaseStore, StoreError, Workflow},
+    time::Timestamp,
+};
+use std::collections::BTreeSet;
+
+/// As what leaver itself opens cases.
+pub(super) const SOURCE: &str = "leaver";
+
+fn event(measure: &MeasureId, which: &str) -> Result<EventId, StoreError> {
+    let unusable = |_| StoreError::Corrupt(format!("{measure} cannot be the number of an event"));
+    format!("{measure}-{which}").parse().map_err(unusable)
+}
+
+/// The case with which a measure takes back what it gave.
+pub(super) fn taking_back(measure: &MeasureId) -> Result<CaseId, StoreError> {
+    Ok(CaseId::of_trigger(SOURCE, &event(measure, "end")?))
+}
+
+/// The case with which a measure gives.
+pub(super) fn giving(measure: &MeasureId) -> Result<CaseId, StoreError> {
+    Ok(CaseId::of_trigger(SOURCE, &event(measure, "begin")?))
+}
+
+/// The trigger of the case that a measure opens at its beginning or at its end.
+pub(super) fn trigger(
+    measure: &Measure,
+    which: &'static str,
+    kind: &str,
+    now: Timestamp,
+) -> Result<Trigger, StoreError> {
+    let event_id = event(&measure.measure_id, which)?;
+    let body = Digest::of(event_id.as_str().as_bytes());
+    Ok(Trigger {
+        source: SOURCE.into(),
+        event_id,
+        by: measure.requested_by.clone(),
+        kind: kind.into(),
+        at: now,
+        received_at: now,
+        body,
+    })
+}
+
+/// Opens the case that takes back: these permissions, or everything. Whoever repeats it opens it once.
+pub(super) async fn take_back(
+    store: &dyn CaseStore,
+    workflow: &dyn Workflow,
+    policy: &Policy,
+    measure: &Measure,
+    permissions: Option<BTreeSet<Permission>>,
+    now: Timestamp,
+) -> Result<CaseId, StoreError> {
+    let username = measure.username().ok_or_else(|| StoreError::Corrupt("it is about nobody".into()))?;
+    let person = store.person(username).await?;
+    let person = person.ok_or_else(|| StoreError::Corrupt(format!("{username} is not known any more")))?;
+    let kind = format!("{}_ended", measure.what.name());
+    let request = intake::Request {
+        trigger: trigger(measure, "end", &kind, now)?,
+        mode: if permissions.is_some() { Mode::Partial } else { Mode::Leave },
+        reason: format!("{} of {} is over: {}", measure.what.name(), measure.measure_id, measure.reason),
+        dates: Dates::default(),
+        effective_at: now,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: permissions.unwrap_or_default(),
+        measure: Some(measure.measure_id.clone()),
+    };
+    match intake::submit(store, workflow, policy, &person, &request, now).await {
+        // One that is written down and could not be started is started by the sweep.
+        Ok((receipt, _)) => Ok(receipt.case_id),
+        Err(intake::Refused::Store(error)) => Err(error),
+        Err(refused) => Err(StoreError::Corrupt(format!("{}: {refused}", measure.measure_id))),
+    }
+}
+
+/// Whether a case may have given something by now and has not come to rest: what it still gives could not be taken back
+/// behind it.
+pub(super) fn is_under_way(case: &CaseRecord) -> bool {
+    !case.status.is_settled() && !case.is_closing()
+}
+
+/// Opens the case that gives: what an earlier case took, or these permissions.
+pub(super) async fn give(
+    store: &dyn CaseStore,
+    workflow: &dyn Workflow,
+    policy: &Policy,
+    measure: &Measure,
+    person: &Person,
+    what: (Option<CaseId>, BTreeSet<Permission>),
+    now: Timestamp,
+) -> Result<Result<CaseId, String>, StoreError> {
+    let (restores, permissions) = what;
+    let reactivation = intake::Reactivation {
+        trigger: trigger(measure, "begin", measure.what.name(), now)?,
+        restores,
+        permissions,
+        measure: measure.measure_id.clone(),
+        reason: measure.reason.clone(),
+        effective_at: now,
+    };
+    match intake::reactivate(store, workflow, policy, person, &reactivation, now).await {
+        Ok((receipt, _)) => Ok(Ok(receipt.case_id)),
+        Err(intake::Refused::Store(error)) => Err(error),
+        Err(refused) => Ok(Err(refused.to_string())),
+    }
+}
