@@ -103,7 +103,7 @@ async fn delete(house: &House, key: &str) -> u16 {
 pub(crate) async fn what_was_published_cannot_be_taken_away(house: Arc<House>) {
     let checkpoint = newest(&house).await.expect("a checkpoint");
     let tile = new_tiles(0, checkpoint.size).next().expect("a tile");
-    let policy = format!("policies/{}.json", leaver_tests::flow::policy("local").digest());
+    let policy = format!("policies/{}.json", leaver_tests::flow::shipped("local").digest());
     let name = format!("checkpoints/{:020}", checkpoint.size);
     for key in [name, tile.path(), tile.entries_path(), policy] {
         assert_eq!(delete(&house, &key).await, 403, "{key}");

@@ -239,6 +239,6 @@ impl House {
 
     /// The names of the systems of the shipped policy.
     pub(crate) fn systems(&self) -> Vec<String> {
-        leaver_tests::flow::policy("local").automatic().map(ToString::to_string).collect()
+        leaver_tests::flow::shipped("local").automatic().map(ToString::to_string).collect()
     }
 }

@@ -117,7 +117,15 @@ pub(crate) async fn each_flagged_system_runs_or_not_as_a_human_decides(house: Ar
     assert_eq!(house.account("google_workspace", "riley.owner").await["active"], true);
     let answer = press(&house, button("approve")).await;
     assert_eq!(answer["status"], 200, "{answer}");
-    message(&house, "sam.admin", &["riley.owner", "google_workspace", "approved by taylor.admin"]).await;
+    message(&house, "taylor.admin", &["riley.owner", "google_workspace", "approved by taylor.admin"]).await;
+
+    // The second level hears of it where the first one passes it on, or has let its time go by.
+    let further = json!({"decision": "escalate", "reason": "whose workspace is it?"});
+    let (status, passed_on) = post(&house, "taylor.admin", &path(&of("slack")), &further).await;
+    assert!(matches!(status, 200 | 409), "{passed_on}");
+    let now = get(&house, "taylor.admin", &path(&of("slack"))).await;
+    assert_eq!((&now["asked"], &now["level"]), (&json!(["taylor.admin", "sam.admin"]), &json!(1)), "{now}");
+    message(&house, "sam.admin", &["riley.owner", "slack"]).await;
 
     let no = json!({"decision": "deny", "reason": "the workspace would be without an owner"});
     let (status, denied) = post(&house, "taylor.admin", &path(&of("slack")), &no).await;
@@ -242,7 +250,7 @@ async fn approved(house: &House, measure: &Value, by: &str) -> String {
 pub(crate) async fn the_brake_holds_who_comes_too_many_until_security_releases_them(house: Arc<House>) {
     let cases = house.cases();
     let mut brake = cases.brake().await.expect("the store");
-    let (now, limit) = (leaver_tests::sandbox::now(), leaver_tests::flow::policy("local").brake.max_people);
+    let (now, limit) = (leaver_tests::sandbox::now(), leaver_tests::flow::shipped("local").brake.max_people);
     let passed = |number: u32| Passed {
         username: format!("passed.{number:02}").parse().expect("a name"),
         case: format!("case-passed-{number:02}").parse().expect("an id"),
@@ -272,7 +280,7 @@ pub(crate) async fn the_brake_holds_who_comes_too_many_until_security_releases_t
     let path = format!("approvals/{}", release["id"].as_str().expect("an id"));
     let shown = get(&house, "sam.admin", &path).await;
     assert_eq!(shown["about"]["held"]["count"], 2, "{shown}");
-    message(&house, "sam.admin", &["held", "mass action"]).await;
+    message(&house, "taylor.admin", &["held", "mass action"]).await;
     let yes = json!({"decision": "approve", "reason": "the reorganisation that was announced"});
     let (status, decided) = post(&house, "sam.admin", &path, &yes).await;
     assert_eq!(status, 200, "{decided}");

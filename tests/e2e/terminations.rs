@@ -173,7 +173,7 @@ pub(crate) async fn a_case_whose_execution_died_gets_another_from_the_sweep(hous
 /// A case that the webhook recorded, and died before it started it: it had its time.
 async fn recorded_a_minute_ago(house: &House, person: &str, event: &str) -> String {
     let cases = house.cases();
-    let policy: Policy = leaver_tests::flow::policy("local");
+    let policy: Policy = leaver_tests::flow::shipped("local");
     let person = cases.person(&person.parse().expect("a name")).await.expect("the store").expect("somebody");
     let then = leaver_tests::sandbox::now().minus(Duration::from_secs(60));
     let trigger = leaver_domain::case::Trigger {

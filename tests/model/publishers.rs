@@ -105,7 +105,7 @@ fn at(millis: i64) -> Timestamp {
 
 impl Publishers {
     fn new(starts: &[u8], events: &[&'static str], faults: u8, restore: Restore) -> Self {
-        let mut policy = leaver_tests::flow::policy("local");
+        let mut policy = leaver_tests::flow::shipped("local");
         (policy.ledger.witnesses, policy.ledger.quorum) = (Vec::new(), 0);
         let (policy, starts, events) = (Arc::new(policy), starts.to_vec(), events.to_vec());
         Self { policy, starts, events, faults, restore, tried: Mutex::default() }

@@ -13,7 +13,7 @@ use leaver_domain::{
     trigger::HrEvent,
 };
 use leaver_platform::{Changed, changed};
-use leaver_tests::{flow::policy, sandbox::person, signals::stream_event};
+use leaver_tests::{flow::shipped, sandbox::person, signals::stream_event};
 use std::{collections::BTreeSet, fs};
 
 /// The stream record of the documented sample event's case. `BLESS=1` rewrites the file.
@@ -41,7 +41,7 @@ fn the_ledgers_event_has_the_records_present_form() {
         permissions: BTreeSet::new(),
         measure: None,
     };
-    let opening = intake::open(&person("john.doe"), &request, &policy("local"), at);
+    let opening = intake::open(&person("john.doe"), &request, &shipped("local"), at);
     let (case, _) = opening.case.expect("a case");
     let record = leaver_ledger::Record {
         pk: format!("CASE#{}", case.case_id),

@@ -2,7 +2,7 @@
 
 use crate::{read, root};
 use leaver_adapters::SPECS;
-use leaver_tests::flow::policy;
+use leaver_tests::flow::shipped;
 use serde_norway::Value;
 use std::{collections::BTreeSet, fs};
 
@@ -227,11 +227,11 @@ fn the_signals_may_do_nothing_to_the_log() {
 fn the_policy_names_the_systems_of_the_registry() {
     let registry: BTreeSet<&str> = SPECS.iter().map(|spec| spec.id).collect();
     for environment in ["local", "staging", "prod"] {
-        let policy = policy(environment);
+        let policy = shipped(environment);
         let named: BTreeSet<&str> = policy.automatic().map(|system| system.as_str()).collect();
         assert!(named.is_subset(&registry), "{environment}: {:?}", named.difference(&registry));
     }
-    let named = policy("prod");
+    let named = shipped("prod");
     assert!(
         registry.iter().all(|id| named.automatic().any(|system| system.as_str() == *id)),
         "a row is not used"

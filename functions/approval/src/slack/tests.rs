@@ -31,6 +31,7 @@ fn at(seconds: i64) -> Timestamp {
 fn policy() -> Policy {
     let document = serde_norway::from_str(include_str!("../../../../infra/policy.yaml")).unwrap();
     let mut policy = Policy::parse(document, "prod").unwrap();
+    policy.approvals.approvers.insert("sam.admin".parse().unwrap());
     policy.approvals.slack_channel = Some("C0APPROVALS".into());
     policy.approvals.levels = vec![Asked::Approvers, Asked::Person("jane.smith".parse().unwrap())];
     policy
