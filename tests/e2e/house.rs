@@ -106,7 +106,7 @@ impl House {
             body["EndTime"] = json!(until);
         }
         let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
-        let found = self.aws.json("cloudtrail", target, &body).await.unwrap_or_default();
+        let found = self.aws.json("cloudtrail", target, &body).await.expect("the calls");
         found["Events"].as_array().cloned().unwrap_or_default()
     }
 

@@ -114,7 +114,8 @@ pub(crate) async fn each_flagged_system_runs_or_not_as_a_human_decides(house: Ar
     (theirs["username"], theirs["anyway"]) = (json!("pat.idle"), json!(true));
     let answer = press(&house, theirs).await;
     assert_eq!(answer["status"], 200, "Slack's request is good, and whoever pressed is told: {answer}");
-    assert_eq!(house.account("google_workspace", "riley.owner").await["active"], true);
+    let still = get(&house, "taylor.admin", &path(&of("google_workspace"))).await;
+    assert_eq!((&still["status"], &still["decisions"]), (&json!("pending"), &json!([])), "{still}");
     let answer = press(&house, button("approve")).await;
     assert_eq!(answer["status"], 200, "{answer}");
     message(&house, "taylor.admin", &["riley.owner", "google_workspace", "approved by taylor.admin"]).await;

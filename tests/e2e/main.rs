@@ -56,6 +56,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     stores::a_before_state_is_kept_once_whatever_its_size,
     stores::what_is_held_is_listed_as_long_as_it_is,
     stores::whoever_has_not_left_is_counted,
+    stores::every_request_is_listed_and_the_most_urgent_first,
     stores::measures_are_due_in_the_order_of_their_time,
     ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
     ledger::invocations_of_the_function_that_meet_lose_nothing,

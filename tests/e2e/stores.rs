@@ -2,7 +2,7 @@
 
 use crate::house::House;
 use leaver_domain::{
-    approval::{Approval, ApprovalStatus, Concerned, Need},
+    approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Need},
     digest::Digest,
     id::{CaseId, MeasureId},
     inventory::{Asset, Inventory},
@@ -93,6 +93,48 @@ pub(crate) async fn whoever_has_not_left_is_counted(house: Arc<House>) {
     person.version = 2;
     cases.put_person(&person).await.expect("changed");
     assert_eq!(cases.headcount().await.expect("a count"), before);
+}
+
+/// More than one batch of reads brings, and each of them: those first about which something has to happen first.
+pub(crate) async fn every_request_is_listed_and_the_most_urgent_first(house: Arc<House>) {
+    let (cases, policy) = (house.cases(), leaver_tests::flow::shipped("local"));
+    let now = leaver_tests::sandbox::now();
+    let concerned = Concerned { requested_by: "leaver", ..Concerned::default() };
+    let asked = Approval::ask(&policy.approvals, &concerned, Digest::ZERO, Need::one(), 1, now);
+    let mut all = Vec::new();
+    for number in (0..130_u64).rev() {
+        let due_at = now.plus(Duration::from_secs(600 + number));
+        let approval = Approval { due_at, asked: Vec::new(), ..asked.clone() };
+        let measure = Measure {
+            measure_id: MeasureId::of_request("hold", &format!("asking-test-{number}")),
+            what: What::HoldRelease,
+            person: None,
+            requested_by: "leaver".into(),
+            reason: "a test of the store".into(),
+            requested_at: now,
+            until: None,
+            status: MeasureStatus::Requested,
+            approval,
+            look_at: None,
+            cases: Vec::new(),
+            log: Vec::new(),
+            version: 1,
+        };
+        cases.commit(&[Change::Measure(Box::new(measure.clone()))]).await.expect("written");
+        all.push(measure);
+    }
+    all.reverse();
+    let ids: Vec<ApprovalId> = all.iter().map(|one| ApprovalId::Measure(one.measure_id.clone())).collect();
+    let mut listed = cases.asking(1_000).await.expect("read");
+    listed.retain(|id| ids.contains(id));
+    assert_eq!(listed, ids);
+    assert_eq!(cases.asking(3).await.expect("read").len(), 3);
+    for mut measure in all {
+        (measure.approval.status, measure.status) = (ApprovalStatus::Expired, MeasureStatus::Expired);
+        measure.version = 2;
+        cases.commit(&[Change::Measure(Box::new(measure))]).await.expect("written");
+    }
+    assert!(cases.asking(1_000).await.expect("read").iter().all(|id| !ids.contains(id)));
 }
 
 /// Over all shards the earliest first, whether their end lies ahead or they are being taken back.

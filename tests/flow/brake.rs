@@ -5,7 +5,7 @@ use leaver_domain::{
     approval::{ApprovalId, Decision},
     brake::Brake,
     case::{CaseRecord, CaseStatus, Mode, Trigger},
-    deciding::{self, Undecided, Who},
+    deciding::{self, Who},
     digest::Digest,
     effective::Dates,
     fault::FaultKind,
@@ -16,6 +16,7 @@ use leaver_domain::{
     measure::{Measure, MeasureStatus},
     person::PersonStatus,
     ports::{CaseStore, Change, Execution},
+    problem::NotDone,
     time::Timestamp,
 };
 use leaver_tests::{
@@ -69,7 +70,7 @@ pub(crate) async fn decide(
     measure: &MeasureId,
     by: &str,
     decision: Decision,
-) -> Result<Measure, Undecided> {
+) -> Result<Measure, NotDone> {
     let who = Who { username: by.parse().unwrap(), roles: None, through: "api" };
     let (store, workflow, asked) = (&house.cases, &house.workflow, ApprovalId::Measure(measure.clone()));
     deciding::decide(store, workflow, &house.policy, &asked, &who, decision, "looked at the list", now())

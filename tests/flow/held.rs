@@ -1,7 +1,6 @@
 //! Cases that are held alone, and cases that are called off.
 
 use crate::brake::{carry_out, decide};
-use aws_lambda_events::{apigw::ApiGatewayV2httpRequest, http::Method};
 use leaver_domain::{
     approval::{ApprovalId, Decision},
     case::CaseStatus,
@@ -13,49 +12,15 @@ use leaver_domain::{
     ports::{CaseStore, Execution},
 };
 use leaver_tests::{
-    flow::{House, body, event, request},
+    flow::{House, body, event},
     sandbox::now,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Calls the API as somebody with these roles.
-pub(crate) async fn call(
-    house: &House,
-    who: &str,
-    roles: &str,
-    method: Method,
-    path: &str,
-    text: &str,
-) -> (i64, Value) {
-    let api = leaver_api::Api {
-        signals: leaver_api::Signals { issuer: "i", signer: &house.signer },
-        policy: &house.policy,
-        cases: &house.cases,
-        ledger: &house.ledger,
-        workflow: &house.workflow,
-        evidence: &house.cases,
-        objects: &house.objects,
-        archives: &house.objects,
-        tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
-        now: now(),
-        sleep: &|_| Box::pin(async {}),
-    };
-    let mut asked: ApiGatewayV2httpRequest = request(text, &[]);
-    asked.raw_path = Some(path.to_owned());
-    asked.request_context.http.method = method;
-    asked.request_context.authorizer = serde_json::from_value(json!({"jwt": {"scopes": [], "claims": {
-        "iss": "i", "aud": "a", "exp": "99999999999", "token_use": "id", "cognito:username": who,
-        "cognito:groups": format!("[{roles}]")}}}))
-    .unwrap();
-    asked.request_context.request_id = Some(format!("{who}-{path}"));
-    let answer = leaver_api::handle(&api, &asked).await;
-    (answer.status_code, body(&answer))
-}
-
 async fn cancel(house: &House, who: &str, roles: &str, case: &CaseId) -> (i64, Value) {
     let path = format!("/api/v1/cases/{case}/cancel");
-    call(house, who, roles, Method::POST, &path, r#"{"reason": "sent by mistake"}"#).await
+    house.call((who, roles), "POST", &path, r#"{"reason": "sent by mistake"}"#, now()).await
 }
 
 async fn person(house: &House, username: &str) -> Person {
@@ -108,7 +73,7 @@ async fn one_that_became_protected_is_held_when_it_starts_and_a_dry_run_never() 
     assert_eq!(house.case(&case).await.0.status, CaseStatus::Cancelled);
     assert_eq!(person(&house, "john.doe").await.status, PersonStatus::Active);
     let open = json!({"person": "john.doe", "reason": "what if", "dry_run": true}).to_string();
-    let (status, view) = call(&house, "sam.admin", "security", Method::POST, "/api/v1/cases", &open).await;
+    let (status, view) = house.call(("sam.admin", "security"), "POST", "/api/v1/cases", &open, now()).await;
     assert_eq!((status, &view["status"]), (202, &json!("recorded")));
     let dry: CaseId = view["case_id"].as_str().unwrap().parse().unwrap();
     assert!(!house.plan(&house.cases, &dry).await.unwrap().systems.is_empty());
@@ -150,7 +115,7 @@ async fn who_may_call_what_off() {
     for (text, expected) in
         [("", 400), ("{", 400), ("{}", 422), (r#"{"reason": " "}"#, 422), (r#"{"reason": "r", "x": 1}"#, 422)]
     {
-        let (status, problem) = call(&house, "harper.hr", "hr", Method::POST, &path, text).await;
+        let (status, problem) = house.call(("harper.hr", "hr"), "POST", &path, text, now()).await;
         assert_eq!((status, problem["detail"].is_string()), (expected, true), "{text}");
     }
     assert_eq!(house.case(&case).await.0.status, CaseStatus::Recorded, "somebody refused changed it");
@@ -171,7 +136,7 @@ async fn a_manager_calls_off_what_they_opened_before_its_time() {
     let house = House::new().await;
     let later = now().plus(Duration::from_secs(86_400));
     let open = json!({"person": "robin.mover", "reason": "leaves", "effective_at": later}).to_string();
-    let (status, view) = call(&house, "jane.smith", "manager", Method::POST, "/api/v1/cases", &open).await;
+    let (status, view) = house.call(("jane.smith", "manager"), "POST", "/api/v1/cases", &open, now()).await;
     assert_eq!(status, 202, "{view}");
     let case: CaseId = view["case_id"].as_str().unwrap().parse().unwrap();
     assert_eq!(person(&house, "robin.mover").await.status, PersonStatus::Leaving);
@@ -252,7 +217,7 @@ async fn nobody_releases_what_they_opened_themselves() {
     let mut house = House::new().await;
     house.policy.protected.insert("john.doe".parse().unwrap());
     let open = json!({"person": "john.doe", "reason": "leaves"}).to_string();
-    let (status, view) = call(&house, "sam.admin", "security", Method::POST, "/api/v1/cases", &open).await;
+    let (status, view) = house.call(("sam.admin", "security"), "POST", "/api/v1/cases", &open, now()).await;
     assert_eq!((status, &view["status"]), (202, &json!("held")), "{view}");
     let id: MeasureId = view["measure"].as_str().unwrap().parse().unwrap();
     let measure = house.cases.measure(&id).await.unwrap().unwrap();
@@ -281,7 +246,7 @@ async fn nobody_decides_about_many_of_which_one_is_their_own() {
     let id = house.case(&cases[1]).await.0.measure.unwrap();
     let open =
         json!({"person": "taylor.admin", "reason": "moves", "scope": {"grants": ["Deployers"]}}).to_string();
-    let (status, view) = call(&house, "sam.admin", "security", Method::POST, "/api/v1/cases", &open).await;
+    let (status, view) = house.call(("sam.admin", "security"), "POST", "/api/v1/cases", &open, now()).await;
     assert_eq!(status, 202, "{view}");
     let case: CaseId = view["case_id"].as_str().unwrap().parse().unwrap();
     house.plan(&house.cases, &case).await.unwrap();
@@ -312,7 +277,7 @@ async fn whoever_is_leaving_opens_and_asks_for_nothing() {
     crate::recorded(&house, "sam.admin").await;
     let version = person(&house, "john.doe").await.version;
     let post = async |path: &str, text: Value| {
-        call(&house, "sam.admin", "security", Method::POST, path, &text.to_string()).await
+        house.call(("sam.admin", "security"), "POST", path, &text.to_string(), now()).await
     };
     for (path, text) in [
         ("/api/v1/cases", json!({"person": "john.doe", "reason": "r", "emergency": true})),

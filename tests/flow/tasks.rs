@@ -10,55 +10,23 @@ use leaver_domain::{
     ledger::{EventKind, Outcome},
     person::PersonStatus,
     ports::{CaseStore, Execution},
+    problem::NotDone,
     reviews::{self, ReviewKind},
-    tasks::{self, Closer, Host, NotClosed, TaskId},
+    tasks::{self, Closer, Host, TaskId},
     time::Timestamp,
 };
 use leaver_sweep::{Sweep, Swept};
 use leaver_tests::{
     failing::{Failing, When},
-    flow::{House, appending, body, request},
+    flow::{House, appending},
     sandbox::now,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Asks the API something, as somebody with these roles.
-async fn ask(
-    house: &House,
-    (user, roles): (&str, &str),
-    method: &str,
-    path: &str,
-    said: &Value,
-) -> (i64, Value) {
-    let key = Digest::of(said.to_string().as_bytes()).to_string();
-    let mut request = request(&said.to_string(), &[("idempotency-key", &key)]);
-    request.raw_path = Some(path.to_owned());
-    request.request_context.http.method = method.parse().unwrap();
-    request.request_context.authorizer = serde_json::from_value(json!({"jwt": {"scopes": [], "claims": {
-        "iss": "i", "aud": "a", "exp": "9999999999", "token_use": "id", "cognito:username": user,
-        "cognito:groups": format!("[{roles}]"),
-    }}}))
-    .unwrap();
-    let api = leaver_api::Api {
-        signals: leaver_api::Signals { issuer: "i", signer: &house.signer },
-        policy: &house.policy,
-        cases: &house.cases,
-        ledger: &house.ledger,
-        workflow: &house.workflow,
-        evidence: &house.cases,
-        objects: &house.objects,
-        archives: &house.objects,
-        tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
-        now: now(),
-        sleep: &|_| Box::pin(async {}),
-    };
-    let answer = leaver_api::handle(&api, &request).await;
-    let shown = match &answer.body {
-        Some(aws_lambda_events::encodings::Body::Binary(bytes)) => json!(bytes),
-        _ => body(&answer),
-    };
-    (answer.status_code, shown)
+async fn ask(house: &House, who: (&str, &str), method: &str, path: &str, said: &Value) -> (i64, Value) {
+    house.call(who, method, path, &said.to_string(), now()).await
 }
 
 const SAM: (&str, &str) = ("sam.admin", "security approver operator");
@@ -270,7 +238,7 @@ async fn two_at_once_close_a_task_once_and_two_tasks_start_one_execution() {
     let (one, other) = tokio::join!(close(&okta, by("sam.admin")), close(&okta, by("taylor.admin")));
     let refused = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert!(
-        matches!(refused.as_slice(), [NotClosed::Refused(problem)] if problem.status == 409),
+        matches!(refused.as_slice(), [NotDone::Refused(problem)] if problem.status == 409),
         "{refused:?}"
     );
     assert_eq!(house.workflow.started().len(), 1, "one is left to be done");
@@ -304,8 +272,8 @@ async fn a_task_is_opened_and_closed_once_whatever_dies() {
             reached |= dying.has_failed();
             match tasks::close(&house.cases, &house.workflow, &id, &by, "all came back", &[], now()).await {
                 Ok(_) => {}
-                Err(NotClosed::Refused(problem)) => assert_eq!(problem.status, 409, "{when:?} {call}"),
-                Err(NotClosed::Store(error)) => panic!("{when:?} {call}: {error}"),
+                Err(NotDone::Refused(problem)) => assert_eq!(problem.status, 409, "{when:?} {call}"),
+                Err(NotDone::Store(error)) => panic!("{when:?} {call}: {error}"),
             }
             // Whoever died before starting it: the sweep does.
             assert_eq!(house.case(&case).await.0.status, CaseStatus::Recorded);

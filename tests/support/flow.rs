@@ -88,10 +88,33 @@ pub fn request(body: &str, headers: &[(&str, &str)]) -> ApiGatewayV2httpRequest 
     .expect("an API Gateway event")
 }
 
-/// The body of an answer.
+/// A request of somebody with these groups, as API Gateway passes it on once their token was checked.
+pub fn api_request(
+    (who, roles): (&str, &str),
+    method: &str,
+    path: &str,
+    body: &str,
+    key: &str,
+) -> ApiGatewayV2httpRequest {
+    let mut asked = request(body, &[("idempotency-key", key)]);
+    asked.raw_path = Some(path.to_owned());
+    asked.request_context.http.method = method.parse().expect("a method");
+    let claims = json!({
+        "iss": "i", "aud": "a", "exp": "99999999999", "token_use": "id", "cognito:username": who,
+        "cognito:groups": format!("[{roles}]"),
+    });
+    asked.request_context.authorizer =
+        serde_json::from_value(json!({"jwt": {"scopes": [], "claims": claims}})).expect("claims");
+    asked
+}
+
+/// The body of an answer; its text where it is no JSON, and the bytes of one that is no text.
 pub fn body(response: &ApiGatewayV2httpResponse) -> Value {
     match &response.body {
-        Some(aws_lambda_events::encodings::Body::Text(text)) => serde_json::from_str(text).expect("JSON"),
+        Some(aws_lambda_events::encodings::Body::Text(text)) => {
+            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+        }
+        Some(aws_lambda_events::encodings::Body::Binary(bytes)) => json!(bytes),
         _ => Value::Null,
     }
 }

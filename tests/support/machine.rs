@@ -1,7 +1,9 @@
 //! The state machine behind its first Map, one system at a time, and the API as people call it: what a human decides about.
 
-use crate::{flow::House, sandbox::now};
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use crate::{
+    flow::{House, api_request, body},
+    sandbox::now,
+};
 use futures_util::future::BoxFuture;
 use leaver_adapter::Step;
 use leaver_approval::{About, Humans, Input, Output};
@@ -12,6 +14,7 @@ use leaver_domain::{
     fault::Fault,
     id::{CaseId, SystemId},
     ports::{CaseStore, Messenger},
+    secret::Secret,
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -98,7 +101,7 @@ impl House {
         token: &str,
         now: Timestamp,
     ) -> Result<ApprovalStatus, Fault> {
-        let input = Input::Ask { of, task_token: token.to_owned() };
+        let input = Input::Ask { of, task_token: Secret::new(token) };
         decision(leaver_approval::handle(&self.humans(store, None, now), input).await?)
     }
 
@@ -228,15 +231,9 @@ impl House {
             sleep: &|_| Box::pin(async {}),
         };
         let key = Digest::of(format!("{who} {path} {text}").as_bytes()).to_string();
-        let mut asked: ApiGatewayV2httpRequest = crate::flow::request(text, &[("idempotency-key", &key)]);
-        asked.raw_path = Some(path.to_owned());
-        asked.request_context.http.method = method.parse().expect("a method");
-        asked.request_context.authorizer = serde_json::from_value(json!({"jwt": {"scopes": [], "claims": {
-            "iss": "i", "aud": "a", "exp": "99999999999", "token_use": "id", "cognito:username": who,
-            "cognito:groups": format!("[{roles}]")}}}))
-        .expect("claims");
+        let asked = api_request((who, roles), method, path, text, &key);
         let answer = leaver_api::handle(&api, &asked).await;
-        (answer.status_code, crate::flow::body(&answer))
+        (answer.status_code, body(&answer))
     }
 
     /// Decides over the API about the newest request of a system.

@@ -115,3 +115,39 @@ fn every_substitution_is_given_and_used() {
         .collect();
     assert_eq!(used, given);
 }
+
+/// Where a state leads to, by whatever way.
+fn leads_to(state: &Value) -> BTreeSet<String> {
+    let mut found = Vec::new();
+    for key in ["Next", "Default"] {
+        all(state, key, &mut found);
+    }
+    found.into_iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What a token, a timeout or an error leads to is the gate, which reads what was decided. Nothing but its "approved" leads to
+/// the step that writes.
+#[test]
+fn nothing_but_an_approval_that_the_gate_has_read_leads_to_a_write() {
+    let machine = machine();
+    let decide = &machine["States"]["Finish"]["Branches"][1]["States"]["Decide"]["ItemProcessor"]["States"];
+    let states = decide.as_object().expect("states");
+    let to = |name: &str| leads_to(&states[name]).into_iter().collect::<Vec<_>>();
+    assert_eq!(to("Gate"), ["Decided", "Pause"]);
+    assert_eq!(to("Ask"), ["Gate", "Pause"], "also where its token times out");
+    assert_eq!(to("Pause"), ["Gate"]);
+    assert_eq!(to("Decided"), ["Apply", "Ask", "HandOver"]);
+    assert_eq!(to("Route"), ["Done", "Gate", "HandOver", "Settle"]);
+    assert_eq!(to("Apply"), ["HandOver", "Route"], "what comes back with another plan is asked about again");
+    assert_eq!(to("ReadAgain"), ["Done", "HandOver"]);
+    assert_eq!(to("HandOver"), ["Done"]);
+    let before: Vec<&String> =
+        states.iter().filter(|(_, state)| leads_to(state).contains("Apply")).map(|(name, _)| name).collect();
+    assert_eq!(before, ["Decided"]);
+    let choices = states["Decided"]["Choices"].as_array().expect("choices");
+    let approved: Vec<&Value> = choices.iter().filter(|choice| choice["Next"] == "Apply").collect();
+    assert_eq!(approved.len(), 1);
+    assert_eq!(approved[0]["Condition"], "{% $states.input.decision = 'approved' %}");
+    assert_eq!(states["Decided"]["Default"], "HandOver");
+    assert_eq!(states["Apply"]["Arguments"]["Payload"]["step"], "run");
+}

@@ -3,7 +3,7 @@
 
 use crate::{
     System, internal, revocation,
-    run::{actor, failed, shown, taken},
+    run::{actor, failed, shown, take_in},
     stored,
 };
 use leaver_adapters::{
@@ -198,11 +198,7 @@ async fn finish(
     target: &Target,
     report: Report,
 ) -> Result<SystemStatus, Fault> {
-    record.actions.extend(taken(&report.done));
-    if let Some(after) = &report.after {
-        record.after = Some(after.state());
-    }
-    if let Some(fault) = report.fault {
+    if let Some(fault) = take_in(&mut record, &report) {
         return failed(system, case, record, fault).await;
     }
     let now = system.now();

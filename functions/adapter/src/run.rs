@@ -103,9 +103,14 @@ pub(crate) fn actor(system: &System<'_>) -> String {
     format!("leaver/adapter/{}", system.id)
 }
 
-pub(crate) fn taken(done: &[Done]) -> Vec<ActionTaken> {
+/// Takes what an attempt did, and what it read afterwards, into the record. What it failed with, if it did.
+pub(crate) fn take_in(record: &mut SystemRecord, report: &Report) -> Option<Fault> {
     let one = |done: &Done| ActionTaken { action: done.action.clone(), outcome: done.outcome, at: done.at };
-    done.iter().map(one).collect()
+    record.actions.extend(report.done.iter().map(one));
+    if let Some(after) = &report.after {
+        record.after = Some(after.state());
+    }
+    report.fault.clone()
 }
 
 /// The actions as a row shows them.
@@ -126,11 +131,7 @@ async fn finish(
     report: Report,
     more: Value,
 ) -> Result<SystemStatus, Fault> {
-    record.actions.extend(taken(&report.done));
-    if let Some(after) = &report.after {
-        record.after = Some(after.state());
-    }
-    if let Some(fault) = report.fault {
+    if let Some(fault) = take_in(&mut record, &report) {
         return failed(system, case, record, fault).await;
     }
     let now = system.now();

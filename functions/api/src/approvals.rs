@@ -1,9 +1,9 @@
 //! What waits for a human, and the decision.
 
-use crate::{Api, Call, Reply, Role, held, stored};
+use crate::{Api, Call, Reply, Role, call::invalid, held, not_done, stored};
 use leaver_domain::{
     approval::{self, Approval, ApprovalId, Concerned, Decision, Entitlement},
-    deciding::{self, Done, Host, NO_REASON, Undecided, Who},
+    deciding::{self, Done, Host, NO_REASON, Who},
     measure::What,
     messages,
     problem::Problem,
@@ -138,27 +138,9 @@ pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, 
     Reply::json(200, &whole(api, &host, &approval).await?)
 }
 
-fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(422, "invalid-request", detail)
-}
-
-fn body(bytes: &[u8]) -> Result<Body, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            let wanted = "{\"decision\": \"approve|deny|escalate\", \"reason\": \"...\"}";
-            invalid(format!("The body must be {wanted}: {error}."))
-        }
-        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
-    })
-}
-
 /// `POST /api/v1/approvals/{id}`
 pub(crate) async fn decide(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
     let id = parse(id)?;
-    if call.body.len() > MAX_BODY {
-        let detail = format!("The body is larger than {MAX_BODY} bytes.");
-        return Err(Problem::new(413, "body-too-large", detail));
-    }
     // Whoever may not know of it learns nothing, whatever they send. The person themselves, and whoever asked, know of it.
     let found = Host::find(api.cases, &id).await.map_err(stored)?;
     let (host, _) = found.ok_or_else(Problem::not_found)?;
@@ -167,7 +149,7 @@ pub(crate) async fn decide(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply
     if !concerned && !call.caller.is(&[Role::Hr]) && !sees(api, call, &host).await? {
         return Err(Problem::not_found());
     }
-    let body = body(&call.body)?;
+    let body: Body = call.json(MAX_BODY)?;
     let needed = deciding::needs_reason(&host, body.decision);
     let reason = body.reason.or_else(|| (!needed).then(|| NO_REASON.to_owned()));
     let reason = reason.ok_or_else(|| invalid("`reason` is missing: this decision has to say why."))?;
@@ -180,14 +162,9 @@ pub(crate) async fn decide(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply
     let done =
         deciding::decide(api.cases, api.workflow, api.policy, &id, &by, body.decision, &reason, api.now)
             .await;
-    match done {
-        Ok(Done { host, approval, not_woken }) => {
-            if let Some(error) = not_woken {
-                tracing::error!(approval = %id, %error, "decided, but its execution was not woken: the tick will");
-            }
-            Reply::json(200, &whole(api, &host, &approval).await?)
-        }
-        Err(Undecided::Refused(problem)) => Err(problem),
-        Err(Undecided::Store(error)) => Err(stored(error)),
+    let Done { host, approval, not_woken } = done.map_err(not_done)?;
+    if let Some(error) = not_woken {
+        tracing::error!(approval = %id, %error, "decided, but its execution was not woken: the tick will");
     }
+    Reply::json(200, &whole(api, &host, &approval).await?)
 }

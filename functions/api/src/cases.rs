@@ -1,11 +1,11 @@
 //! Cases: list, show, open.
 
-use crate::{Api, Call, Reply, Role, stored, view};
+use crate::{Api, Call, Reply, Role, call::invalid, stored, view};
 use leaver_domain::{
     case::{CaseRecord, Mode, SystemRecord, Trigger},
     digest::Digest,
     effective::Dates,
-    id::{CaseId, EventId, Username},
+    id::{CaseId, Username},
     intake::{self, Refused, Request},
     person::Person,
     presence::is_gone,
@@ -118,29 +118,13 @@ pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, 
     Reply::json(200, &whole(api, &case, &systems).await?)
 }
 
-fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(422, "invalid-request", detail)
-}
-
 /// `POST /api/v1/cases`
 pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
     call.caller.must_be(&[Role::Security, Role::Hr, Role::Manager])?;
     if is_gone(api.cases, &call.caller.username).await.map_err(stored)? {
         return Err(Problem::forbidden("Whoever is leaving, or has left, opens nothing any more."));
     }
-    if call.body.len() > MAX_BODY {
-        return Err(Problem::new(
-            413,
-            "body-too-large",
-            format!("The body is larger than {MAX_BODY} bytes."),
-        ));
-    }
-    let asked: OpenCase = serde_json::from_slice(&call.body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            invalid(format!("A field is missing, unknown or wrong: {error}."))
-        }
-        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
-    })?;
+    let asked: OpenCase = call.json(MAX_BODY)?;
     let person = whom(api, call, &asked.person).await?;
     let request = request(api, call, &asked)?;
     let submitted = intake::submit(api.cases, api.workflow, api.policy, &person, &request, api.now).await;
@@ -191,13 +175,9 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
     if asked.emergency {
         call.caller.must_be(&[Role::Security])?;
     }
-    let key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    let id = key.map_or_else(|| format!("req-{}", safe(&call.request_id)), |key| format!("key-{key}"));
-    let event_id: EventId =
-        id.parse().map_err(|_| invalid("`Idempotency-Key` has characters that are not allowed."))?;
     let trigger = Trigger {
         source: format!("api:{}", call.caller.username),
-        event_id,
+        event_id: call.number()?,
         by: call.caller.username.to_string(),
         kind: "manual".to_owned(),
         at: api.now,

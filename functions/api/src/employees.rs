@@ -1,9 +1,11 @@
 //! People: what is asked for about them, and what they have.
 
 use crate::{
-    Api, Call, Reply, Role, cases,
-    measures::{self, allowed, ask, asked, invalid, parse, until},
-    stored, view,
+    Api, Call, Reply, Role,
+    call::invalid,
+    cases,
+    measures::{self, allowed, ask, asked, parse, until},
+    not_done, stored, view,
 };
 use jiff::{Span, civil::Date, tz::TimeZone};
 use leaver_domain::{
@@ -187,7 +189,7 @@ pub(crate) async fn legal_hold(api: &Api<'_>, call: &Call, id: &str) -> Result<R
         return ask(api, asked(call, What::HoldRelease, &person, id, &body.reason)?).await;
     }
     let asked = asked(call, What::Hold, &person, id, &body.reason)?;
-    let measure = hold(api.cases, api.policy, asked, api.now).await?;
+    let measure = hold(api.cases, api.policy, asked, api.now).await.map_err(not_done)?;
     Reply::json(202, &measures::view(&measure))
 }
 

@@ -1,6 +1,6 @@
 //! Held cases: which a decision is about, and calling one off before it begins.
 
-use crate::{Api, Call, Reply, Role, cases, stored};
+use crate::{Api, Call, Reply, Role, call::invalid, cases, stored};
 use leaver_domain::{
     case::CaseRecord,
     holds::{self, NotCancelled},
@@ -44,27 +44,15 @@ pub(crate) async fn under(api: &Api<'_>, measure: &Measure) -> Result<Value, Pro
     Ok(json!({"count": ids.len(), "more": ids.len() >= COUNTED, "first": shown}))
 }
 
-fn reason(body: &[u8]) -> Result<String, Problem> {
-    if body.len() > MAX_BODY {
-        let detail = format!("The body is larger than {MAX_BODY} bytes.");
-        return Err(Problem::new(413, "body-too-large", detail));
-    }
-    let asked: Cancel = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::new(
-            422,
-            "invalid-request",
-            format!("The body must be {{\"reason\": \"...\"}}: {error}."),
-        ),
-        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
-    })?;
-    text::clean(&asked.reason, MAX_REASON)
-        .map_err(|error| Problem::new(422, "invalid-request", format!("`reason` is {error}.")))
+fn reason(call: &Call) -> Result<String, Problem> {
+    let asked: Cancel = call.json(MAX_BODY)?;
+    text::clean(&asked.reason, MAX_REASON).map_err(|error| invalid(format!("`reason` is {error}.")))
 }
 
 /// `POST /api/v1/cases/{id}/cancel`
 pub(crate) async fn cancel(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
     call.caller.must_be(&[Role::Security, Role::Hr, Role::Manager])?;
-    let reason = reason(&call.body)?;
+    let reason = reason(call)?;
     let by = &call.caller.username;
     for _ in 0..TRIES {
         let (case, _) = cases::find(api, call, id).await?;

@@ -2,6 +2,7 @@
 //! holder may do, and shows nobody what they may not know of.
 
 mod approvals;
+mod call;
 mod caller;
 mod cases;
 mod doctor;
@@ -17,6 +18,7 @@ mod signals;
 mod tasks;
 mod view;
 
+use call::Call;
 pub use caller::{Caller, Role};
 pub use signals::Signals;
 
@@ -29,11 +31,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use leaver_domain::{
     policy::Policy,
     ports::{Archives, CaseStore, EvidenceStore, LedgerStore, ObjectStore, StoreError, Wait, Workflow},
-    problem::Problem,
+    problem::{NotDone, Problem},
     time::Timestamp,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What the function works with.
 pub struct Api<'a> {
@@ -85,15 +86,6 @@ impl Reply {
     fn bytes(media_type: &'static str, body: Vec<u8>, lasting: bool) -> Self {
         Self { status: 200, media_type, body, lasting }
     }
-}
-
-/// A request cut down to what the routes ask of it.
-pub(crate) struct Call {
-    caller: Caller,
-    query: BTreeMap<String, String>,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    request_id: String,
 }
 
 /// Answers one request.
@@ -197,7 +189,20 @@ fn call(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Call, Proble
     })
 }
 
+/// A table that failed is told once, here. Whoever lost a race against somebody else may just try again.
 fn stored(error: StoreError) -> Problem {
+    if error == StoreError::Conflict {
+        let detail =
+            "Somebody else was changing the same thing. Look at it again, and send the request once more.";
+        return Problem::new(409, "changed-meanwhile", detail);
+    }
     tracing::error!(%error, "the API could not reach a table");
     Problem::unavailable()
+}
+
+fn not_done(why: NotDone) -> Problem {
+    match why {
+        NotDone::Refused(problem) => problem,
+        NotDone::Store(error) => stored(error),
+    }
 }

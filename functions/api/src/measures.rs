@@ -1,9 +1,9 @@
 //! What people ask for and others decide about: how it is taken from a request, and how it is shown.
 
-use crate::{Api, Call, Reply, Role, cases, stored};
+use crate::{Api, Call, Reply, Role, call::invalid, not_done, stored};
 use leaver_domain::{
     digest::Digest,
-    id::{EventId, MeasureId, Username},
+    id::{MeasureId, Username},
     measure::{Measure, What},
     measures::{self, Asked},
     person::Person,
@@ -17,29 +17,9 @@ use std::collections::BTreeSet;
 /// Longest body of a request, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(422, "invalid-request", detail)
-}
-
 /// The body of a request.
 pub(crate) fn parse<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
-    if call.body.len() > MAX_BODY {
-        let detail = format!("The body is larger than {MAX_BODY} bytes.");
-        return Err(Problem::new(413, "body-too-large", detail));
-    }
-    serde_json::from_slice(&call.body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            invalid(format!("A field is missing, unknown or wrong: {error}."))
-        }
-        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
-    })
-}
-
-/// The number of a request: what its sender says it is, or API Gateway's own.
-fn number(call: &Call) -> Result<EventId, Problem> {
-    let key = call.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    let id = key.map_or_else(|| format!("req-{}", cases::safe(&call.request_id)), |key| format!("key-{key}"));
-    id.parse().map_err(|_| invalid("`Idempotency-Key` has characters that are not allowed."))
+    call.json(MAX_BODY)
 }
 
 /// What a request asks for, as far as all kinds have it in common. `target` is what the address names.
@@ -58,7 +38,7 @@ pub(crate) fn asked(
         reason: reason.to_owned(),
         until: None,
         only: BTreeSet::new(),
-        request_id: number(call)?.to_string(),
+        request_id: call.number()?.to_string(),
         body: Digest::of_parts(&[kind.as_bytes(), b"\0", target.as_bytes(), b"\0", &call.body]),
     })
 }
@@ -82,7 +62,11 @@ pub(crate) fn until(
 
 /// Asks, and shows what is now decided about.
 pub(crate) async fn ask(api: &Api<'_>, asked: Asked) -> Result<Reply, Problem> {
-    let measure = measures::request(api.cases, api.workflow, api.policy, asked, api.now).await?;
+    let taken = measures::request(api.cases, api.workflow, api.policy, asked, api.now).await;
+    let (measure, not_started) = taken.map_err(not_done)?;
+    if let Some(error) = not_started {
+        tracing::error!(measure = %measure.measure_id, %error, "recorded, but not started: the tick will start it");
+    }
     Reply::json(202, &view(&measure))
 }
 

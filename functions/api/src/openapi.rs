@@ -160,7 +160,7 @@ fn case_routes() -> Vec<Route> {
             .body("OpenCase")
             .says(200, json_answer("A dry run with its plan.", of("Case")))
             .says(202, json_answer("The case.", of("Case")))
-            .refuses(&[400, 401, 403, 413, 422]),
+            .refuses(&[400, 401, 403, 404, 409, 413, 422]),
         route("get", "/api/v1/cases/{id}", "A case with its systems", Door::Roles(EVERYBODY))
             .takes(id())
             .says(200, json_answer("The case.", of("Case")))

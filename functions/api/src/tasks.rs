@@ -1,13 +1,13 @@
 //! Tasks and reviews: whose they are, closing them with a statement, and the files that were given with it.
 
-use crate::{Api, Call, Reply, Role, stored};
+use crate::{Api, Call, Reply, Role, call::invalid, not_done, stored};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use leaver_domain::{
     case::Attachment,
     digest::Digest,
     ports::{StoreError, Unless},
     problem::Problem,
-    tasks::{self, Closer, Host, MAX_BYTES, MAX_FILES, NotClosed, TaskId},
+    tasks::{self, Closer, Host, MAX_BYTES, MAX_FILES, TaskId},
     text,
 };
 use serde::Deserialize;
@@ -44,7 +44,14 @@ pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
     let (mut shown, mut more): (Vec<Value>, bool) = (Vec::new(), ids.len() >= READ);
     for id in ids {
         // The index is a little behind: what was closed meanwhile is not shown.
-        let host = Host::find(api.cases, &id).await.map_err(stored)?.filter(Host::is_open);
+        let host = match Host::find(api.cases, &id).await {
+            // One that cannot be read hides no other.
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(task = %id, why, "cannot be read");
+                continue;
+            }
+            found => found.map_err(stored)?.filter(Host::is_open),
+        };
         if let Some(host) = host
             && visible(api, call, &host).await?
         {
@@ -79,10 +86,6 @@ async fn find(api: &Api<'_>, call: &Call, id: &str) -> Result<Host, Problem> {
     if visible(api, call, &host).await? { Ok(host) } else { Err(Problem::not_found()) }
 }
 
-fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(422, "invalid-request", detail)
-}
-
 /// `POST /api/v1/tasks/{id}`: closes a task. Everything that can be refused is refused before a file is stored.
 pub(crate) async fn close(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
     let host = find(api, call, id).await?;
@@ -94,16 +97,7 @@ pub(crate) async fn close(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply,
     let by = Closer { username: call.caller.username.clone(), steward: call.caller.is(stewards) };
     let gone = tasks::gone(api.cases, [&by.username]).await.map_err(stored)?;
     host.may_close(&by, !gone.is_empty(), api.now)?;
-    if call.body.len() > MAX_BODY {
-        let detail = format!("The files are larger than {MAX_BYTES} bytes together.");
-        return Err(Problem::new(413, "body-too-large", detail));
-    }
-    let asked: Close = serde_json::from_slice(&call.body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            invalid(format!("A field is missing, unknown or wrong: {error}."))
-        }
-        _ => Problem::new(400, "malformed-json", format!("The body is not JSON: {error}.")),
-    })?;
+    let asked: Close = call.json(MAX_BODY)?;
     let said = tasks::statement(&asked.statement)?;
     let files = files(&asked.evidence)?;
     for (attachment, bytes) in &files {
@@ -111,10 +105,7 @@ pub(crate) async fn close(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply,
     }
     let evidence: Vec<Attachment> = files.into_iter().map(|(attachment, _)| attachment).collect();
     let closed = tasks::close(api.cases, api.workflow, &host.id(), &by, &said, &evidence, api.now).await;
-    let closed = closed.map_err(|why| match why {
-        NotClosed::Refused(problem) => problem,
-        NotClosed::Store(error) => stored(error),
-    })?;
+    let closed = closed.map_err(not_done)?;
     if let Some(error) = closed.not_started {
         tracing::error!(task = %host.id(), %error, "closed, but the case was not started: the sweep will start it");
     }

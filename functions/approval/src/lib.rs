@@ -12,6 +12,7 @@ use leaver_domain::{
     id::{CaseId, MeasureId, SystemId},
     policy::Policy,
     ports::{CaseStore, Messenger, StoreError, Workflow},
+    secret::Secret,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ pub enum Input {
         /// About what.
         of: About,
         /// Step Functions' callback key.
-        task_token: String,
+        task_token: Secret,
     },
     /// Look after everything that waits or has an end.
     Tick,
@@ -90,7 +91,7 @@ pub enum Output {
 pub async fn handle(humans: &Humans<'_>, input: Input) -> Result<Output, Fault> {
     match input {
         Input::Gate { of } => ask::gate(humans, &of).await.map_err(stored),
-        Input::Ask { of, task_token } => ask::ask(humans, &of, &task_token).await.map_err(stored),
+        Input::Ask { of, task_token } => ask::ask(humans, &of, task_token.expose()).await.map_err(stored),
         Input::Tick => tick::tick(humans).await.map(Output::Ticked).map_err(stored),
     }
 }

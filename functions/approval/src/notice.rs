@@ -1,6 +1,6 @@
 //! Tells the security team of what was done without asking first. Whoever cannot be told now is told by the next tick.
 
-use crate::Humans;
+use crate::{Humans, Ticked};
 use leaver_domain::{
     case::Happening,
     ledger::{EventKind, Outcome},
@@ -11,22 +11,34 @@ use leaver_domain::{
 };
 use serde_json::json;
 
-/// Tells of every open review that somebody has not heard of; how many messages there are more.
-pub(crate) async fn reviews(humans: &Humans<'_>, limit: usize) -> Result<usize, StoreError> {
-    let Some(messenger) = humans.messenger else { return Ok(0) };
-    let mut told = 0;
+/// Tells of every open review that somebody has not heard of.
+pub(crate) async fn reviews(
+    humans: &Humans<'_>,
+    limit: usize,
+    ticked: &mut Ticked,
+) -> Result<(), StoreError> {
+    let Some(messenger) = humans.messenger else { return Ok(()) };
     for task in humans.store.tasks(limit).await? {
         let TaskId::Review(id) = task else { continue };
-        let Some(review) = humans.store.review(&id).await? else { continue };
-        told += match tell(humans, messenger, review).await {
-            // Somebody closed it meanwhile.
-            Err(StoreError::Conflict) => 0,
-            told => told?,
+        let told = match humans.store.review(&id).await {
+            Ok(Some(review)) => tell(humans, messenger, review).await,
+            Ok(None) => continue,
+            Err(error) => Err(error),
         };
+        match told {
+            Ok(more) => ticked.told += more,
+            // Somebody closed it meanwhile.
+            Err(StoreError::Conflict) => {}
+            Err(error) => {
+                tracing::error!(review = %id, %error, "could not be told of");
+                ticked.failed += 1;
+            }
+        }
     }
-    Ok(told)
+    Ok(())
 }
 
+/// How many messages there are more.
 async fn tell(
     humans: &Humans<'_>,
     messenger: &dyn Messenger,

@@ -11,8 +11,8 @@ use leaver_domain::{
 use serde::Serialize;
 use std::time::Duration;
 
-/// Most requests, and most measures, that one tick looks after.
-const LIMIT: usize = 100;
+/// Most requests, and most measures, that one tick looks after: those first about which something has to happen first.
+const LIMIT: usize = 200;
 
 /// Most open tasks among which one tick looks for reviews that nobody was told of.
 const OPEN: usize = 1_000;
@@ -37,6 +37,14 @@ pub struct Ticked {
 
 pub(crate) async fn tick(humans: &Humans<'_>) -> Result<Ticked, StoreError> {
     let mut ticked = Ticked::default();
+    // What one part meets keeps no other from its work.
+    let ends = measures(humans, &mut ticked).await;
+    let requests = requests(humans, &mut ticked).await;
+    let told = notice::reviews(humans, OPEN, &mut ticked).await;
+    ends.and(requests).and(told).map(|()| ticked)
+}
+
+async fn requests(humans: &Humans<'_>, ticked: &mut Ticked) -> Result<(), StoreError> {
     for id in humans.store.asking(LIMIT).await? {
         ticked.asking += 1;
         match asking(humans, &id).await {
@@ -47,6 +55,10 @@ pub(crate) async fn tick(humans: &Humans<'_>) -> Result<Ticked, StoreError> {
             }
         }
     }
+    Ok(())
+}
+
+async fn measures(humans: &Humans<'_>, ticked: &mut Ticked) -> Result<(), StoreError> {
     for id in humans.store.measures_due(humans.now, LIMIT).await? {
         match bring_about(humans, &id).await {
             Ok(()) => ticked.measures += 1,
@@ -56,8 +68,7 @@ pub(crate) async fn tick(humans: &Humans<'_>) -> Result<Ticked, StoreError> {
             }
         }
     }
-    ticked.told = notice::reviews(humans, OPEN).await?;
-    Ok(ticked)
+    Ok(())
 }
 
 /// Looks after one request; whether it is decided or has expired. Its execution is woken until it has heard of that: whoever
@@ -66,7 +77,7 @@ async fn asking(humans: &Humans<'_>, id: &ApprovalId) -> Result<bool, StoreError
     let gate = deciding::look_after(humans.store, humans.policy, id, humans.now).await?;
     let (token, decided) = (gate.approval.task_token.clone(), !gate.approval.is_pending());
     match (token, id) {
-        (Some(token), _) if decided => humans.workflow.wake(&token).await?,
+        (Some(token), _) if decided => humans.workflow.wake(token.expose()).await?,
         // Whoever recorded the request died before its execution began, or it is asked once more.
         (None, ApprovalId::Measure(measure)) => start(humans, measure, &gate).await?,
         _ => {}

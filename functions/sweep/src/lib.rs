@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 
 /// Most cases started, and most cases sealed, in one go.
 const LIMIT: usize = 200;
+/// Most open tasks that are looked through: those that were handed on already stay in the list.
+const TASKS: usize = 1_000;
 
 /// What the function works with.
 pub struct Sweep<'a> {
@@ -59,40 +61,60 @@ pub struct Swept {
 /// Where the table cannot be read.
 pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
+    // What one part meets keeps no other from its work.
+    let started = start_due(sweep, &mut swept).await;
+    let sealed = seal_all(sweep, &mut swept).await;
+    let handed_on = hand_on(sweep, &mut swept).await;
+    started.and(sealed).and(handed_on).map(|()| swept)
+}
+
+async fn start_due(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
     for case in sweep.store.due(sweep.now, LIMIT).await? {
         swept.due += 1;
-        // The index is a little behind: it may be no longer due.
-        let record = sweep.store.case(&case).await?;
-        let Some(record) = record.filter(|record| record.status == CaseStatus::Recorded) else { continue };
-        let started = sweep.workflow.start(&Execution::of_case(&record)).await;
-        match started {
-            Ok(Started::New) => {
-                tracing::info!(%case, "started by the sweep");
-                swept.started += 1;
-            }
-            // It has one that is about to begin, or one that failed before it could do anything.
-            Ok(Started::Already) => revive(sweep, &record, &mut swept).await,
-            Err(error) => {
-                tracing::error!(%case, %error, "could not be started");
-                swept.failed += 1;
-            }
+        if let Err(error) = start(sweep, &case, swept).await {
+            tracing::error!(%case, %error, "could not be started");
+            swept.failed += 1;
         }
     }
+    Ok(())
+}
+
+async fn start(sweep: &Sweep<'_>, case: &CaseId, swept: &mut Swept) -> Result<(), StoreError> {
+    // The index is a little behind: it may be no longer due.
+    let record = sweep.store.case(case).await?.filter(|record| record.status == CaseStatus::Recorded);
+    let Some(record) = record else { return Ok(()) };
+    match sweep.workflow.start(&Execution::of_case(&record)).await? {
+        Started::New => {
+            tracing::info!(%case, "started by the sweep");
+            swept.started += 1;
+        }
+        // It has one that is about to begin, or one that failed before it could do anything.
+        Started::Already => revive(sweep, &record, swept).await,
+    }
+    Ok(())
+}
+
+async fn seal_all(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
     for case in sweep.store.unsealed(sweep.now, LIMIT).await? {
-        if let Err(error) = seal(sweep, &case, &mut swept).await {
+        if let Err(error) = seal(sweep, &case, swept).await {
             tracing::error!(%case, %error, "could not be sealed");
             swept.failed += 1;
         }
     }
-    hand_on(sweep, &mut swept).await?;
-    Ok(swept)
+    Ok(())
 }
 
 /// Hands on the tasks that wait for too long, or for somebody who is gone.
 async fn hand_on(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
     let mut hosts = Vec::new();
-    for task in sweep.store.tasks(LIMIT).await? {
-        hosts.extend(Host::find(sweep.store, &task).await?);
+    for task in sweep.store.tasks(TASKS).await? {
+        match Host::find(sweep.store, &task).await {
+            Ok(host) => hosts.extend(host),
+            Err(error) => {
+                tracing::error!(%task, %error, "cannot be read");
+                swept.failed += 1;
+            }
+        }
     }
     if hosts.is_empty() {
         return Ok(());

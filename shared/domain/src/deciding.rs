@@ -17,7 +17,8 @@ use crate::{
     policy::Policy,
     ports::{CaseStore, Change, StoreError, Workflow},
     presence::{self, is_gone},
-    problem::Problem,
+    problem::{NotDone, Problem},
+    secret::Secret,
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -93,6 +94,16 @@ impl Host {
             Self::System(system, _) => Some(&system.person.username),
             Self::Measure(measure) => measure.username(),
         }
+    }
+
+    /// The record after these changes of it were written.
+    fn after(self, changes: Vec<Change>) -> Self {
+        changes.into_iter().fold(self, |host, change| match (host, change) {
+            (Self::System(_, case), Change::System(system)) => Self::System(system, case),
+            (Self::System(system, _), Change::Case(case)) => Self::System(system, case),
+            (Self::Measure(_), Change::Measure(measure)) => Self::Measure(measure),
+            (host, _) => host,
+        })
     }
 
     /// The changes that put this approval, and these lines, in the place of what is there.
@@ -189,17 +200,6 @@ impl Circumstances {
     }
 }
 
-/// Why a decision was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum Undecided {
-    /// It does not count, and why.
-    #[error(transparent)]
-    Refused(#[from] Problem),
-    /// The store failed; the caller may try again.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// What a decision came to.
 #[derive(Debug, Clone)]
 pub struct Done {
@@ -235,7 +235,7 @@ pub async fn decide(
     decision: Decision,
     reason: &str,
     now: Timestamp,
-) -> Result<Done, Undecided> {
+) -> Result<Done, NotDone> {
     if is_gone(store, &by.username).await? {
         return Err(Problem::forbidden("Whoever is leaving, or has left, decides nothing any more.").into());
     }
@@ -253,7 +253,8 @@ pub async fn decide(
             approval::decide(&policy.approvals, &concerned, &approval, &decider, decision, reason, now)
                 .map_err(|why| refused(&why))?;
         let line = decided_line(&host, &next, now);
-        match store.commit(&host.with(next.clone(), vec![line])).await {
+        let changes = host.with(next.clone(), vec![line]);
+        match store.commit(&changes).await {
             Err(StoreError::Conflict) => continue,
             other => other?,
         }
@@ -262,9 +263,9 @@ pub async fn decide(
         let wakes = !next.is_pending() || decision == Decision::Escalate;
         if let Some(token) = next.task_token.as_ref().filter(|_| wakes) {
             // The tick wakes it until it has heard.
-            not_woken = workflow.wake(token).await.err();
+            not_woken = workflow.wake(token.expose()).await.err();
         }
-        let host = Host::find(store, asked).await?.map_or(host, |(host, _)| host);
+        let host = host.after(changes);
         return Ok(Done { host, approval: next, not_woken });
     }
     Err(StoreError::Conflict.into())
@@ -434,10 +435,10 @@ pub async fn keep_token(
             workflow.wake(token).await?;
             return Ok(Gate { host, approval });
         }
-        if approval.task_token.as_deref() == Some(token) {
+        if approval.task_token.as_ref().is_some_and(|kept| kept.expose() == token) {
             return Ok(Gate { host, approval });
         }
-        approval.task_token = Some(token.to_owned());
+        approval.task_token = Some(Secret::new(token));
         match store.commit(&host.with(approval, Vec::new())).await {
             Ok(()) | Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),

@@ -135,7 +135,8 @@ pub trait CaseStore: Send + Sync {
     async fn measures_of(&self, person: &Username) -> Result<Vec<Measure>, StoreError>;
     /// Measures whose end has come, or whose effect is not yet brought about, the earliest due first, at most this many.
     async fn measures_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError>;
-    /// The approvals that wait, and those whose decision no execution has heard of yet, the oldest first, at most this many.
+    /// The approvals that wait, and those whose decision no execution has heard of yet, at most this many: those
+    /// first about which something has to happen first.
     async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError>;
     /// A review.
     async fn review(&self, id: &ReviewId) -> Result<Option<Review>, StoreError>;

@@ -1,5 +1,6 @@
 //! RFC 9457 problem documents: what went wrong, for whoever made the request, and what to do about it.
 
+use crate::ports::StoreError;
 use serde::{Deserialize, Serialize};
 
 /// A problem document.
@@ -14,6 +15,17 @@ pub struct Problem {
     pub status: u16,
     /// This occurrence, and what to do.
     pub detail: String,
+}
+
+/// Why something that somebody asked for was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// They may not, or not like that.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// The store failed; the caller may try again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Problem {

@@ -8,7 +8,7 @@ mod close;
 mod tests;
 
 pub use crate::presence::gone;
-pub use close::{Closed, Closer, NotClosed, close};
+pub use close::{Closed, Closer, close};
 
 use crate::{
     approval::ApprovalPolicy,

@@ -11,9 +11,7 @@ use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity::Total, Select, TransactWriteItem,
-    },
+    types::{AttributeValue, Put, ReturnConsumedCapacity::Total, TransactWriteItem},
 };
 use futures_util::future::try_join_all;
 use leaver_domain::{
@@ -30,7 +28,6 @@ use leaver_domain::{
     time::Timestamp,
 };
 use serde::de::DeserializeOwned;
-use std::str::FromStr;
 
 /// Longest part of a before-state in one item, in bytes: an item can hold 400 KB.
 const PART: usize = 300_000;
@@ -38,14 +35,16 @@ const PART: usize = 300_000;
 const MAX_PARTS: usize = 16;
 
 /// Most measures of one person that are shown: what one batch of reads can bring.
-const MAX_MEASURES: usize = 100;
+const MAX_MEASURES: usize = BATCH;
+/// Most items of one batch of reads.
+const BATCH: usize = 100;
 
 /// The case table.
 #[derive(Debug, Clone)]
 pub struct DynamoCases {
-    client: Client,
-    table: String,
-    meter: Meter,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) meter: Meter,
 }
 
 /// What a failed call means: a lost race, or no answer.
@@ -68,7 +67,7 @@ fn not_written(error: &SdkError<TransactWriteItemsError>) -> StoreError {
     }
 }
 
-fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
+pub(crate) fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
     result.map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
@@ -176,137 +175,21 @@ impl DynamoCases {
         }
         Ok(writes)
     }
-
-    /// All items under a partition key whose sort key begins with a prefix.
-    async fn under(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(pk))
-            .expression_attribute_values(":prefix", text(prefix))
-            .return_consumed_capacity(Total);
-        let mut pages = query.into_paginator().send();
-        let mut all = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble(&error))?;
-            self.meter.read(&page.consumed_capacity);
-            all.extend(page.items.unwrap_or_default());
-        }
-        Ok(all)
-    }
-
-    /// Sort keys and primary keys of one partition of the `list` index, newest first.
-    async fn listed(&self, pk: String, from: Option<&str>, limit: usize) -> Result<Vec<Item>, StoreError> {
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let query = self.client.query().table_name(&self.table).index_name("list").scan_index_forward(false);
-        let query = query.limit(limit).expression_attribute_values(":pk", text(pk));
-        let query = match from {
-            None => query.key_condition_expression("list_pk = :pk"),
-            Some(from) => query
-                .key_condition_expression("list_pk = :pk AND list_sk < :from")
-                .expression_attribute_values(":from", text(from)),
-        };
-        let answer = query.return_consumed_capacity(Total).send().await.map_err(|error| trouble(&error))?;
-        self.meter.read(&answer.consumed_capacity);
-        Ok(answer.items.unwrap_or_default())
-    }
-
-    /// What stands in one group of the `due` index, over all its shards, and whose instant has come, the earliest first.
-    async fn waiting<T: FromStr>(
-        &self,
-        (group, prefix): (fn(u32) -> String, &str),
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<T>, StoreError> {
-        let query = |shard| self.due_by(group(shard), Some(now), limit);
-        let mut items: Vec<Item> =
-            try_join_all((0..SHARDS).map(query)).await?.into_iter().flatten().collect();
-        items.sort_by_key(|item| attribute(item, "due_sk"));
-        let id = |item: &Item| attribute(item, "pk").strip_prefix(prefix).and_then(|id| id.parse().ok());
-        Ok(items.iter().filter_map(id).take(limit).collect())
-    }
-
-    /// Keys of one group of the `due` index, the earliest first; up to an instant, where one is given.
-    async fn due_by(
-        &self,
-        group: String,
-        until: Option<Timestamp>,
-        limit: usize,
-    ) -> Result<Vec<Item>, StoreError> {
-        let query = self.client.query().table_name(&self.table).index_name("due");
-        let query = query.expression_attribute_values(":pk", text(group));
-        let query = match until {
-            None => query.key_condition_expression("due_pk = :pk"),
-            Some(until) => query
-                .key_condition_expression("due_pk = :pk AND due_sk <= :until")
-                .expression_attribute_values(":until", text(until.to_string())),
-        };
-        let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).return_consumed_capacity(Total);
-        let answer = query.send().await.map_err(|error| trouble(&error))?;
-        self.meter.read(&answer.consumed_capacity);
-        Ok(answer.items.unwrap_or_default())
-    }
-
-    /// Keys of one partition of the `list` index whose sort key begins with a prefix, all of them.
-    pub(crate) async fn all_listed(&self, pk: String, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let query = self.client.query().table_name(&self.table).index_name("list");
-        let query = query.expression_attribute_values(":pk", text(pk));
-        let query = match prefix {
-            "" => query.key_condition_expression("list_pk = :pk"),
-            prefix => query
-                .key_condition_expression("list_pk = :pk AND begins_with(list_sk, :prefix)")
-                .expression_attribute_values(":prefix", text(prefix)),
-        };
-        let mut pages = query.return_consumed_capacity(Total).into_paginator().send();
-        let mut all = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble(&error))?;
-            self.meter.read(&page.consumed_capacity);
-            all.extend(page.items.unwrap_or_default());
-        }
-        Ok(all)
-    }
-
-    /// How many people one shard lists.
-    async fn counted(&self, shard: u32) -> Result<u64, StoreError> {
-        let query = self.client.query().table_name(&self.table).index_name("due").select(Select::Count);
-        let query = query
-            .key_condition_expression("due_pk = :pk")
-            .expression_attribute_values(":pk", text(item::people_shard(shard)));
-        let mut pages = query.return_consumed_capacity(Total).into_paginator().send();
-        let mut count = 0;
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble(&error))?;
-            self.meter.read(&page.consumed_capacity);
-            count += u64::try_from(page.count).unwrap_or(0);
-        }
-        Ok(count)
-    }
-
-    pub(crate) async fn batch(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        let mut all = Vec::new();
-        let mut wanted = (!keys.is_empty()).then_some(keys);
-        // DynamoDB may answer a part and name the rest; a handful of rounds is plenty for one page.
-        for _ in 0..8 {
-            let Some(keys) = wanted.take() else { return Ok(all) };
-            let asked = built(KeysAndAttributes::builder().set_keys(Some(keys)).build())?;
-            let get = self.client.batch_get_item().request_items(&self.table, asked);
-            let answer = get.return_consumed_capacity(Total).send().await;
-            let mut answer = answer.map_err(|error| trouble(&error))?;
-            self.meter.read(answer.consumed_capacity());
-            all.extend(answer.responses.as_mut().and_then(|all| all.remove(&self.table)).unwrap_or_default());
-            let left = answer.unprocessed_keys.as_mut().and_then(|left| left.remove(&self.table));
-            wanted = left.map(|left| left.keys).filter(|keys| !keys.is_empty());
-        }
-        Err(StoreError::Unavailable("a page of cases did not come whole".to_owned()))
-    }
 }
 
 fn only_keys(item: &Item) -> Item {
     Key { pk: attribute(item, "pk"), sk: attribute(item, "sk") }.attributes()
+}
+
+/// What an item asks, and when something has to happen about it; `None` where the index is behind.
+fn asked(item: &Item) -> Result<Option<(Timestamp, ApprovalId)>, StoreError> {
+    if attribute(item, "sk") == "MEASURE" {
+        let measure: Measure = decode(item)?;
+        let pending = measure.approval.is_pending();
+        return Ok(pending.then(|| (measure.approval.listed_at(), ApprovalId::Measure(measure.measure_id))));
+    }
+    let system: SystemRecord = decode(item)?;
+    Ok(system.awaited().map(|(id, approval)| (approval.listed_at(), id)))
 }
 
 pub(crate) fn attribute(item: &Item, name: &str) -> String {
@@ -474,15 +357,16 @@ impl CaseStore for DynamoCases {
     }
 
     async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError> {
-        let keys = self.due_by(item::ASKING.to_owned(), None, limit.min(100)).await?;
-        let items = self.batch(keys.iter().map(only_keys).collect()).await?;
+        let keys = self.due_by(item::ASKING.to_owned(), None, limit).await?;
         let mut found = Vec::new();
-        for item in &items {
-            if attribute(item, "sk") == "MEASURE" {
-                let measure: Measure = decode(item)?;
-                found.push((measure.approval.requested_at, ApprovalId::Measure(measure.measure_id)));
-            } else if let Some((id, approval)) = decode::<SystemRecord>(item)?.awaited() {
-                found.push((approval.requested_at, id));
+        for keys in keys.chunks(BATCH) {
+            let items = self.batch(keys.iter().map(only_keys).collect()).await?;
+            for item in &items {
+                match asked(item) {
+                    Ok(asked) => found.extend(asked),
+                    // One that cannot be read keeps nobody else waiting.
+                    Err(error) => tracing::error!(item = attribute(item, "pk"), %error, "cannot be read"),
+                }
             }
         }
         found.sort();

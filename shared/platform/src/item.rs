@@ -223,7 +223,7 @@ pub(crate) fn seal_due(case: &CaseRecord) -> Timestamp {
     case.effective_at.max(case.created_at).plus(SEAL_GRACE)
 }
 
-/// Where approvals that wait stand in the `due` index, by the instant of their request.
+/// Where approvals that wait stand in the `due` index, by what has to happen next.
 pub(crate) const ASKING: &str = "ASKING";
 /// Where systems with an open task, and open reviews, stand in the `due` index, by the instant until which it is due.
 pub(crate) const TASKS: &str = "TASKS";
@@ -242,7 +242,7 @@ pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
     let mut item = item(&Key::system(&record.case_id, &record.system), record.version, record)?;
     let open = record.task.as_ref().filter(|task| task.closed.is_none());
     let due = match (record.awaited(), open) {
-        (Some((_, approval)), _) => Some((ASKING, approval.requested_at)),
+        (Some((_, approval)), _) => Some((ASKING, approval.listed_at())),
         (None, Some(task)) => Some((TASKS, task.due_at)),
         (None, None) => None,
     };
@@ -280,7 +280,7 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Item, StoreError> {
         item.insert("list_sk".into(), text(format!("{}#{}", measure.requested_at, measure.measure_id)));
     }
     let due = match measure.approval.is_pending() {
-        true => Some((ASKING.to_owned(), measure.approval.requested_at)),
+        true => Some((ASKING.to_owned(), measure.approval.listed_at())),
         false => measure_due(measure).map(|at| (measures_shard(shard(measure.measure_id.as_str())), at)),
     };
     if let Some((group, at)) = due {

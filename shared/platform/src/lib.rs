@@ -13,6 +13,7 @@ pub mod memory_log;
 pub mod memory_messages;
 mod meter;
 mod objects;
+mod queries;
 mod secrets;
 mod signing;
 mod workflow;

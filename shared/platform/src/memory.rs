@@ -264,11 +264,11 @@ impl CaseStore for MemoryCases {
     async fn asking(&self, limit: usize) -> Result<Vec<ApprovalId>, StoreError> {
         let mut found: Vec<(Timestamp, ApprovalId)> = Vec::new();
         for system in self.all_systems()? {
-            found.extend(system.awaited().map(|(id, approval)| (approval.requested_at, id)));
+            found.extend(system.awaited().map(|(id, approval)| (approval.listed_at(), id)));
         }
         let measures: Vec<Measure> = self.all("MEASURE")?;
         let asking = measures.into_iter().filter(|measure| measure.approval.is_pending());
-        found.extend(asking.map(|of| (of.approval.requested_at, ApprovalId::Measure(of.measure_id))));
+        found.extend(asking.map(|of| (of.approval.listed_at(), ApprovalId::Measure(of.measure_id))));
         found.sort();
         Ok(found.into_iter().map(|(_, id)| id).take(limit).collect())
     }

@@ -59,7 +59,11 @@ impl Workflow for StepFunctions {
             {
                 Ok(())
             }
-            Err(error) => Err(unavailable(&error)),
+            // Without Step Functions' own words, which may repeat the token.
+            Err(error) => {
+                let code = error.code().unwrap_or("no answer");
+                Err(StoreError::Unavailable(format!("Step Functions: {code}: the execution was not woken")))
+            }
         }
     }
 

@@ -98,7 +98,18 @@ async fn a_flagged_system_waits_while_its_neighbours_are_done_and_runs_once_some
     let (status, shown) = house.call(JANE, "GET", &path(&items[0], 1), "", now()).await;
     assert_eq!((status, &shown["about"]["system"]), (200, &json!("github")));
     assert!(!shown["about"]["plan"].as_array().unwrap().is_empty(), "{shown}");
-    assert!(!shown.to_string().contains("token\":"), "the task token is nobody's: {shown}");
+    for said in [&shown, &listed] {
+        assert!(!said.to_string().contains("token\":"), "the task token is nobody's: {said}");
+    }
+    let record = house.system(&case, "github").await;
+    let token = record.approval.as_ref().unwrap().task_token.as_ref().expect("it waits").expose().to_owned();
+    let (_, case_view) = house.call(SAM, "GET", &format!("/api/v1/cases/{case}"), "", now()).await;
+    let events = house.call(SAM, "GET", &format!("/api/v1/cases/{case}/events"), "", now()).await;
+    let lines = serde_json::to_string(&record.log).unwrap();
+    for said in [shown.to_string(), listed.to_string(), case_view.to_string(), format!("{events:?}"), lines] {
+        assert!(!said.contains(&token), "{said}");
+    }
+    assert!(!format!("{record:?}").contains(&token), "nor can it be printed");
 
     let (status, shown) = house.decide(SAM, &items[1], "approve").await;
     assert_eq!((status, &shown["status"]), (200, &json!("approved")), "{shown}");

@@ -6,8 +6,9 @@ use leaver_domain::{
     measure::{MeasureStatus, What},
     person::PersonStatus,
     ports::CaseStore,
+    problem::NotDone,
     reviews::{self, ReviewKind},
-    tasks::{self, Closer, NotClosed, TaskId},
+    tasks::{self, Closer, TaskId},
 };
 use leaver_tests::sandbox::now;
 use std::time::Duration;
@@ -26,8 +27,8 @@ async fn emergency_access_is_reviewed_by_nobody_who_asked_agreed_or_got_it() {
         let (id, by) = (TaskId::Review(id.clone()), Closer { username: name(who), steward: true });
         let closed = tasks::close(&desk.cases, &desk.workflow, &id, &by, "looked at", &[], at).await;
         closed.map_err(|why| match why {
-            NotClosed::Refused(problem) => problem.status,
-            NotClosed::Store(error) => panic!("{error}"),
+            NotDone::Refused(problem) => problem.status,
+            NotDone::Store(error) => panic!("{error}"),
         })
     };
     let early = end.minus(Duration::from_millis(1));

@@ -21,7 +21,7 @@ use leaver_domain::{
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, StoreError},
-    problem::Problem,
+    problem::{NotDone, Problem},
     time::Timestamp,
 };
 use leaver_platform::memory::{MemoryCases, MemoryWorkflow};
@@ -98,7 +98,14 @@ impl Desk {
     }
 
     pub(crate) async fn ask(&self, asked: Asked) -> Result<Measure, Problem> {
-        measures::request(&self.cases, &self.workflow, &self.policy, asked, now()).await
+        match measures::request(&self.cases, &self.workflow, &self.policy, asked, now()).await {
+            Ok((measure, not_started)) => {
+                assert_eq!(not_started, None);
+                Ok(measure)
+            }
+            Err(NotDone::Refused(problem)) => Err(problem),
+            Err(NotDone::Store(error)) => panic!("{error}"),
+        }
     }
 
     /// `sam.admin` approves.

@@ -43,7 +43,7 @@ fn asked(what: What, until: Option<Timestamp>, request: &str) -> Asked {
 /// Asked for, approved, brought about, and its case run.
 async fn given(house: &House, asked: Asked) -> Measure {
     let (store, workflow, policy) = (&house.cases, &house.workflow, &house.policy);
-    let measure = measures::request(store, workflow, policy, asked, now()).await.expect("a request");
+    let (measure, _) = measures::request(store, workflow, policy, asked, now()).await.expect("a request");
     let id = ApprovalId::Measure(measure.measure_id.clone());
     let who = Who { username: name("sam.admin"), roles: None, through: "api" };
     let decided = deciding::decide(store, workflow, policy, &id, &who, Decision::Approve, "agreed", now());

@@ -16,14 +16,14 @@ use aws_lambda_events::{
 };
 use leaver_domain::{
     approval::{Approval, Asked, Decided, Decision, Shown},
-    deciding::{self, Gate, Host, Undecided, Who},
+    deciding::{self, Gate, Host, Who},
     digest::Digest,
     id::Username,
     messages,
     person::Person,
     policy::Policy,
     ports::{CaseStore, Identity, Messenger, StoreError, Workflow},
-    problem::Problem,
+    problem::{NotDone, Problem},
     secret::Secret,
     time::Timestamp,
 };
@@ -124,8 +124,8 @@ async fn decide(work: &Slack<'_>, pressed: &Pressed, by: Username, reason: &str)
             replace(work, pressed, &by, done.host).await;
             return Ok(());
         }
-        Err(Undecided::Store(error)) => return Err(stored(error)),
-        Err(Undecided::Refused(problem)) => problem,
+        Err(NotDone::Store(error)) => return Err(stored(error)),
+        Err(NotDone::Refused(problem)) => problem,
     };
     let found = Host::find(store, asked).await.map_err(stored)?;
     let newest = found.and_then(|(host, is_newest)| is_newest.then_some(host));

@@ -131,7 +131,7 @@ impl Scene {
         let concerned = Concerned { subject: Some(riley), requested_by: "hris", ..Concerned::default() };
         let mut approval =
             Approval::ask(&self.policy.approvals, &concerned, Digest::ZERO, Need::one(), 1, at(0));
-        approval.task_token = Some("token-1".into());
+        approval.task_token = Some(Secret::new("token-1"));
         let mut system = self.system().await;
         system.status = SystemStatus::AwaitingApproval;
         system.approval = Some(approval.clone());

@@ -16,6 +16,7 @@ pub use settings::{ApprovalPolicy, Asked, Need, Stricter};
 use crate::{
     digest::Digest,
     id::{CaseId, MeasureId, SystemId, Username},
+    secret::Secret,
     time::Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -117,14 +118,25 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Decided>,
     /// Step Functions' callback key while an execution waits. Only the functions' roles can use it; it is never shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    pub task_token: Option<Secret>,
     /// The messages that show it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<Shown>,
 }
 
+/// The record itself holds the token: whoever wakes the execution reads it there.
+fn exposed<S: Serializer>(token: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(Secret::expose).serialize(to)
+}
+
 impl Approval {
+    /// Where it stands among those that wait: what has to happen next comes first, and before that, whose decision was not
+    /// heard of yet.
+    pub fn listed_at(&self) -> Timestamp {
+        if self.is_pending() { self.next_at() } else { self.requested_at }
+    }
+
     /// How many have approved.
     pub fn approvals(&self) -> usize {
         self.decisions.iter().filter(|decided| decided.decision == Decision::Approve).count()

@@ -13,7 +13,7 @@ use crate::{
     policy::Policy,
     ports::{CaseStore, Change, Execution, StoreError, Workflow},
     presence,
-    problem::Problem,
+    problem::{NotDone, Problem},
     text,
     time::Timestamp,
 };
@@ -74,12 +74,8 @@ fn conflict(detail: impl Into<String>) -> Problem {
     Problem::new(409, "not-possible-now", detail)
 }
 
-fn stored(_: StoreError) -> Problem {
-    Problem::unavailable()
-}
-
 /// Asks for a measure: checks it, writes it down with its approval, and starts the execution that asks whoever decides. A
-/// repeat gives the measure that is there. An execution that could not be started is started by the tick.
+/// repeat gives the measure that is there. Beside it stands why the execution could not be started, if so: the tick starts it.
 ///
 /// # Errors
 /// As a problem for whoever asks; nothing is written then.
@@ -89,19 +85,20 @@ pub async fn request(
     policy: &Policy,
     mut asked: Asked,
     now: Timestamp,
-) -> Result<Measure, Problem> {
+) -> Result<(Measure, Option<StoreError>), NotDone> {
     still_here(store, &asked).await?;
     if let Some(known) = known(store, &asked).await? {
-        if known.approval.is_pending() {
-            let _ = workflow.start(&Execution::Measure(known.measure_id.clone())).await;
-        }
-        return Ok(known);
+        let started = match known.approval.is_pending() {
+            true => workflow.start(&Execution::Measure(known.measure_id.clone())).await.err(),
+            false => None,
+        };
+        return Ok((known, started));
     }
     asked.reason =
         text::clean(&asked.reason, MAX_REASON).map_err(|error| invalid(format!("`reason` is {error}.")))?;
     let person = whom(store, &asked.person).await?;
     let gone = gone(store, policy, &asked, &person).await?;
-    let others = store.measures_of(&asked.person).await.map_err(stored)?;
+    let others = store.measures_of(&asked.person).await?;
     check_kind(policy, &asked, &person, &others, now)?;
     check_until(&asked, now)?;
     if let What::BreakGlass { case } | What::Restore { case } = &asked.what {
@@ -115,35 +112,34 @@ pub async fn request(
         Ok(()) => measure,
         // The same request came twice at once.
         Err(StoreError::Conflict) => known(store, &asked).await?.ok_or_else(Problem::unavailable)?,
-        Err(error) => return Err(stored(error)),
+        Err(error) => return Err(error.into()),
     };
-    // It is written down: whoever looks after what waits starts it, where this does not.
-    let _ = workflow.start(&Execution::Measure(measure.measure_id.clone())).await;
-    Ok(measure)
+    let not_started = workflow.start(&Execution::Measure(measure.measure_id.clone())).await.err();
+    Ok((measure, not_started))
 }
 
 /// Refuses whoever is leaving, or has left.
-async fn still_here(store: &dyn CaseStore, asked: &Asked) -> Result<(), Problem> {
-    match presence::is_gone(store, &asked.requested_by).await.map_err(stored)? {
-        true => Err(Problem::forbidden("Whoever is leaving, or has left, asks for nothing any more.")),
+async fn still_here(store: &dyn CaseStore, asked: &Asked) -> Result<(), NotDone> {
+    match presence::is_gone(store, &asked.requested_by).await? {
+        true => Err(Problem::forbidden("Whoever is leaving, or has left, asks for nothing any more.").into()),
         false => Ok(()),
     }
 }
 
 /// The measure that this very request asked for before.
-async fn known(store: &dyn CaseStore, asked: &Asked) -> Result<Option<Measure>, Problem> {
-    let Some(known) = store.measure(&asked.id()).await.map_err(stored)? else { return Ok(None) };
+async fn known(store: &dyn CaseStore, asked: &Asked) -> Result<Option<Measure>, NotDone> {
+    let Some(known) = store.measure(&asked.id()).await? else { return Ok(None) };
     let same = known.log.first().is_some_and(|line| line.facts["request"] == json!(asked.body));
     if same && known.username() == Some(&asked.person) {
         return Ok(Some(known));
     }
     let detail = "This Idempotency-Key was used for another request. Use a new one.";
-    Err(Problem::new(409, "idempotency-key-reused", detail))
+    Err(Problem::new(409, "idempotency-key-reused", detail).into())
 }
 
-async fn whom(store: &dyn CaseStore, username: &Username) -> Result<Person, Problem> {
-    store.person(username).await.map_err(stored)?.ok_or_else(|| {
-        Problem::new(404, "unknown-person", format!("There is nobody called `{username}` here."))
+async fn whom(store: &dyn CaseStore, username: &Username) -> Result<Person, NotDone> {
+    store.person(username).await?.ok_or_else(|| {
+        Problem::new(404, "unknown-person", format!("There is nobody called `{username}` here.")).into()
     })
 }
 
@@ -153,9 +149,9 @@ async fn gone(
     policy: &Policy,
     asked: &Asked,
     person: &Person,
-) -> Result<BTreeSet<Username>, Problem> {
-    let mut gone = deciding::gone(store, &policy.approvals).await.map_err(stored)?;
-    gone.extend(presence::gone(store, asked.only.iter().chain(&person.manager)).await.map_err(stored)?);
+) -> Result<BTreeSet<Username>, StoreError> {
+    let mut gone = deciding::gone(store, &policy.approvals).await?;
+    gone.extend(presence::gone(store, asked.only.iter().chain(&person.manager)).await?);
     Ok(gone)
 }
 
@@ -336,25 +332,25 @@ async fn check_case(
     asked: &Asked,
     person: &Person,
     id: &CaseId,
-) -> Result<(), Problem> {
-    let case = store.case(id).await.map_err(stored)?;
+) -> Result<(), NotDone> {
+    let case = store.case(id).await?;
     let case = case.filter(|case| case.person.username == asked.person);
     let case = case.ok_or_else(|| invalid(format!("{id} is no case of {}.", asked.person)))?;
     let emergency = matches!(asked.what, What::BreakGlass { .. });
     let takes = case.mode == Mode::Leave || (case.mode == Mode::Partial && !emergency);
     if case.dry_run || !takes {
-        return Err(invalid(format!("{id} took nothing away that could be given back.")));
+        return Err(invalid(format!("{id} took nothing away that could be given back.")).into());
     }
     // Whoever has left comes back by the case by which they left, and by no other.
     if let Some(left) =
         person.case.as_ref().filter(|left| person.status != PersonStatus::Active && *left != id)
     {
-        return Err(conflict(format!("{} left under {left}: name that case.", person.username)));
+        return Err(conflict(format!("{} left under {left}: name that case.", person.username)).into());
     }
     if !matches!(case.status, CaseStatus::Complete | CaseStatus::Incomplete) {
         let detail =
             format!("{id} has not come to its end: wait for it, or decide what waits there, and ask again.");
-        return Err(conflict(detail));
+        return Err(conflict(detail).into());
     }
     Ok(())
 }
@@ -389,7 +385,7 @@ pub async fn hold(
     policy: &Policy,
     mut asked: Asked,
     now: Timestamp,
-) -> Result<Measure, Problem> {
+) -> Result<Measure, NotDone> {
     asked.what = What::Hold;
     asked.until = None;
     still_here(store, &asked).await?;
@@ -404,7 +400,8 @@ pub async fn hold(
             return Err(conflict(format!(
                 "They are under a legal hold since {}: {}.",
                 hold.since, hold.reason
-            )));
+            ))
+            .into());
         }
         let concerned = Concerned {
             subject: Some(&person),
@@ -430,8 +427,8 @@ pub async fn hold(
         match store.commit(&changes).await {
             Ok(()) => return Ok(measure),
             Err(StoreError::Conflict) => {}
-            Err(error) => return Err(stored(error)),
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(Problem::unavailable())
+    Err(StoreError::Conflict.into())
 }

@@ -44,7 +44,7 @@ fn approval() -> Approval {
         expires_at: at(1_440),
         status: ApprovalStatus::Pending,
         decisions: Vec::new(),
-        task_token: Some("TASK-TOKEN".into()),
+        task_token: Some(crate::secret::Secret::new("TASK-TOKEN")),
         shown: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     id::Username,
     ledger::{EventKind, Outcome},
     ports::{CaseStore, Change, Execution, StoreError, Workflow},
-    problem::Problem,
+    problem::{NotDone, Problem},
     time::Timestamp,
 };
 use serde_json::json;
@@ -21,17 +21,6 @@ pub struct Closer {
     pub username: Username,
     /// Whether their roles let them close what they do not own.
     pub steward: bool,
-}
-
-/// Why a task was not closed.
-#[derive(Debug, thiserror::Error)]
-pub enum NotClosed {
-    /// It must not be closed like that.
-    #[error(transparent)]
-    Refused(#[from] Problem),
-    /// The store failed; the caller may try again.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// What closing came to.
@@ -104,7 +93,7 @@ pub async fn close(
     said: &str,
     evidence: &[Attachment],
     now: Timestamp,
-) -> Result<Closed, NotClosed> {
+) -> Result<Closed, NotDone> {
     let said = statement(said)?;
     let is_gone = !gone(store, [&by.username]).await?.is_empty();
     for _ in 0..TRIES {

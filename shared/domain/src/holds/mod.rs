@@ -2,23 +2,25 @@
 //! own; those that the brake holds wait together for one. A case whose person is in doubt waits for nobody: no decision makes
 //! the doubt good, so that it can only be called off, and opened again for the right person.
 
+mod cancel;
+mod request;
+
+pub use cancel::{NotCancelled, cancel, may_cancel};
+pub use request::{barred, request_for, request_for_all};
+
 use crate::{
-    approval::{Approval, ApprovalStatus, Concerned, Need},
-    brake::Engaged,
-    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing, Subject},
+    approval::{Approval, ApprovalStatus},
+    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing},
     deciding::{self, Circumstances},
-    id::{CaseId, MeasureId, Username},
+    id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
-    measure::{self, Measure, MeasureStatus, What},
+    measure::{Measure, MeasureStatus, What},
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, Execution, StoreError, Workflow},
     time::Timestamp,
-    trigger::HRIS,
 };
-use futures_util::future::try_join_all;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
 
 /// Held because too many people were leaving at once.
 pub const MASS_ACTION: &str = "mass_action";
@@ -31,9 +33,6 @@ const LIMIT: usize = 100;
 const TRIES: usize = 4;
 /// Most cases that are gone back through to find where a person stood: far more than anybody has.
 const MAX_BACK: usize = 32;
-/// Most held cases that are looked at for who must not decide about them, and how many of them are read at a time.
-const LOOKED_AT: usize = 1_000;
-const AT_A_TIME: usize = 25;
 /// Who asks for the release of many.
 const LEAVER: &str = "leaver";
 
@@ -64,128 +63,6 @@ pub fn hold(case: &mut CaseRecord, held_for: &str, measure: Option<MeasureId>, a
     if measure.is_some() {
         case.measure = measure;
     }
-}
-
-/// The request to release what is held.
-fn request(
-    policy: &Policy,
-    concerned: &Concerned<'_>,
-    measure_id: MeasureId,
-    held_for: &str,
-    reason: String,
-    facts: &Value,
-    now: Timestamp,
-) -> Measure {
-    let what = What::Release { held_for: held_for.to_owned() };
-    let subject = |person: &Person| Subject {
-        username: person.username.clone(),
-        employee_id: person.employee_id.clone(),
-    };
-    let person = concerned.subject.map(subject);
-    let covers = measure::digest(&what, person.as_ref(), &reason, None);
-    let approval = Approval::ask(&policy.approvals, concerned, covers, Need::security(), 1, now);
-    let line = Happening {
-        kind: EventKind::MeasureRequested,
-        at: now,
-        actor: LEAVER.into(),
-        action: "ask for release".into(),
-        outcome: Outcome::Pending,
-        risk: None,
-        facts: json!({
-            "held_for": held_for, "why": facts, "asked": approval.asked, "need": approval.need,
-            "expires_at": approval.expires_at, "covers": covers,
-        }),
-    };
-    Measure {
-        measure_id,
-        what,
-        person,
-        requested_by: concerned.requested_by.into(),
-        reason,
-        requested_at: now,
-        until: None,
-        status: MeasureStatus::Requested,
-        approval,
-        look_at: None,
-        cases: Vec::new(),
-        log: vec![line],
-        version: 1,
-    }
-}
-
-/// Who opened a case, and whose it is. `hris` and `leaver` are no people: nobody has such a name and a record.
-fn of_case(case: &CaseRecord) -> impl Iterator<Item = Username> + use<> {
-    let opened_by = Some(case.trigger.by.as_str()).filter(|by| ![HRIS, LEAVER].contains(by));
-    let opened_by = opened_by.and_then(|by| by.parse().ok());
-    opened_by.into_iter().chain([case.person.username.clone()])
-}
-
-/// Who must not decide about a release: whoever opened one of the held cases, or is the subject of one. It
-/// is read at the time of the decision, as the list grows.
-///
-/// # Errors
-/// Where the store cannot be read.
-pub async fn barred(store: &dyn CaseStore, measure: &Measure) -> Result<BTreeSet<Username>, StoreError> {
-    let mut barred = BTreeSet::new();
-    let held = match &measure.what {
-        What::Release { held_for } if held_for == MASS_ACTION => {
-            store.held(&measure.measure_id, LOOKED_AT).await?
-        }
-        What::Release { .. } => measure.cases.clone(),
-        _ => return Ok(barred),
-    };
-    for some in held.chunks(AT_A_TIME) {
-        let cases = try_join_all(some.iter().map(|id| store.case(id))).await?;
-        let held = cases.into_iter().flatten().filter(|case| case.status == CaseStatus::Held);
-        barred.extend(held.flat_map(|case| of_case(&case)));
-    }
-    Ok(barred)
-}
-
-/// The request to release one case that is held alone; `None` where it is not held under such a measure.
-pub fn request_for(
-    policy: &Policy,
-    gone: BTreeSet<Username>,
-    person: &Person,
-    case: &CaseRecord,
-    held_for: &str,
-    now: Timestamp,
-) -> Option<Measure> {
-    let id = case.measure.clone().filter(|_| case.status == CaseStatus::Held)?;
-    let reason = format!(
-        "{} is a protected account. Released, its access goes like that of anybody else; denied, the case is called off. \
-         The case was opened because: {}",
-        person.username, case.reason,
-    );
-    let (requested_by, barred) = (case.trigger.by.as_str(), of_case(case).collect());
-    let concerned = Concerned { subject: Some(person), requested_by, gone, barred };
-    let facts = json!({"case": case.case_id, "opened_by": case.trigger.by});
-    let mut measure = request(policy, &concerned, id, held_for, reason, &facts, now);
-    measure.cases.push(case.case_id.clone());
-    Some(measure)
-}
-
-/// The request to release everything that the brake holds.
-pub fn request_for_all(
-    policy: &Policy,
-    gone: BTreeSet<Username>,
-    measure: MeasureId,
-    why: &Engaged,
-    first: &CaseRecord,
-    now: Timestamp,
-) -> Measure {
-    let reason = format!(
-        "More people were leaving than policy lets through: {} within {} seconds, with a limit of {} ({} people are known). \
-         Every further case is recorded and held. Released, they all run; denied, they are all called off.",
-        why.let_through + 1,
-        why.window_seconds,
-        why.limit,
-        why.known,
-    );
-    let barred = of_case(first).collect();
-    let concerned = Concerned { subject: None, requested_by: LEAVER, gone, barred };
-    let facts = json!({"brake": why, "first_held": first.case_id});
-    request(policy, &concerned, measure, MASS_ACTION, reason, &facts, now)
 }
 
 /// Starts the execution that asks for the decision about a held case. A repeat changes nothing.
@@ -454,95 +331,6 @@ async fn goes_back(store: &dyn CaseStore, case: &CaseRecord) -> Result<Option<Pe
     person.case = was.case;
     person.version += 1;
     Ok(Some(person))
-}
-
-/// Why a case cannot be called off.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotCancelled {
-    /// It has begun.
-    #[error("it runs already: what it took away can be given back with a restore when it has come to rest")]
-    Runs,
-    /// It is over.
-    #[error("it is over: what it took away can be given back with a restore")]
-    Over,
-    /// It was called off before.
-    #[error("it was called off already")]
-    Already,
-    /// A measure asked for it.
-    #[error("it carries out the measure {0}: nobody calls off alone what two have decided")]
-    OfMeasure(String),
-}
-
-/// Whether a case may be called off.
-///
-/// # Errors
-/// Why not.
-pub fn may_cancel(case: &CaseRecord) -> Result<(), NotCancelled> {
-    match case.status {
-        CaseStatus::Held => Ok(()),
-        CaseStatus::Recorded if case.trigger.is_of_measure() => {
-            let measure = case.measure.as_ref().map(MeasureId::to_string);
-            Err(NotCancelled::OfMeasure(measure.unwrap_or_else(|| case.trigger.event_id.to_string())))
-        }
-        CaseStatus::Recorded => Ok(()),
-        CaseStatus::Running | CaseStatus::AwaitingApproval | CaseStatus::Incomplete => {
-            Err(NotCancelled::Runs)
-        }
-        CaseStatus::Complete | CaseStatus::Rejected => Err(NotCancelled::Over),
-        CaseStatus::Cancelled => Err(NotCancelled::Already),
-    }
-}
-
-/// Calls off a case that has not begun. A question that was about it alone is withdrawn with it.
-///
-/// # Errors
-/// `Conflict` where somebody else changed it: read it again.
-pub async fn cancel(
-    store: &dyn CaseStore,
-    workflow: &dyn Workflow,
-    case: &CaseRecord,
-    by: &Username,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut changes = called_off(store, case, by.as_str(), reason, now).await?;
-    let mut token = None;
-    if case.status == CaseStatus::Held
-        && let Some(id) = &case.measure
-        && let Some(measure) = store.measure(id).await?
-        && let What::Release { held_for } = &measure.what
-    {
-        if held_for == MASS_ACTION {
-            changes.push(Change::Unhold(id.clone(), case.case_id.clone()));
-        } else if measure.approval.is_pending() {
-            token = measure.approval.task_token.clone();
-            changes.push(Change::Measure(Box::new(withdrawn(&measure, by, reason, now))));
-        }
-    }
-    store.commit(&changes).await?;
-    if let Some(token) = token {
-        // An execution that was not reached finds it by itself when its wait ends.
-        let _ = workflow.wake(&token).await;
-    }
-    Ok(())
-}
-
-fn withdrawn(measure: &Measure, by: &Username, reason: &str, now: Timestamp) -> Measure {
-    let mut measure = measure.clone();
-    measure.approval.status = ApprovalStatus::Expired;
-    measure.approval.expires_at = now;
-    measure.status = MeasureStatus::Ended;
-    measure.log.push(Happening {
-        kind: EventKind::MeasureEnded,
-        at: now,
-        actor: by.to_string(),
-        action: "withdrawn".into(),
-        outcome: Outcome::NotApplicable,
-        risk: None,
-        facts: json!({"what": measure.what, "reason": reason}),
-    });
-    measure.version += 1;
-    measure
 }
 
 /// What the validation of a case found that holds it.
