@@ -36,6 +36,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Whether it stands in place of an answer, and is not only a wait before it.
+    pub fn is_instead(&self) -> bool {
+        self.drop || self.status.is_some() || self.body.is_some()
+    }
+
     /// Whether it applies to a request; counts it where it does.
     pub fn hits(&mut self, system: &str, line: &str) -> bool {
         let matches = self.system == system && self.matching.as_ref().is_none_or(|text| line.contains(text));
@@ -53,7 +58,7 @@ impl Fault {
     }
 }
 
-/// One recorded request, without secrets.
+/// One recorded request with its answer, without secrets.
 #[derive(Debug, Clone, Serialize)]
 pub struct Recorded {
     /// When it came, RFC 3339.
@@ -62,12 +67,20 @@ pub struct Recorded {
     pub method: String,
     /// Path below the system's prefix.
     pub path: String,
+    /// The same path as it was sent: a slash inside a name is still encoded there.
+    pub sent: String,
+    /// The request's headers, without secrets.
+    pub headers: std::collections::BTreeMap<String, String>,
     /// Query, without secrets.
     pub query: std::collections::BTreeMap<String, String>,
     /// Body, without secrets; `null` where there was none.
     pub body: Value,
     /// The status that was answered; `null` where the connection was closed.
     pub status: Option<u16>,
+    /// The answer's media type; empty where it had no body.
+    pub media_type: String,
+    /// The answer's body, without secrets; `null` where there was none.
+    pub answer: Value,
     /// The fault's index where one was injected.
     pub injected: bool,
 }
@@ -87,13 +100,25 @@ impl Record {
 }
 
 /// Names of fields that never show their value.
-const HIDDEN: [&str; 7] =
-    ["token", "secret", "password", "assertion", "authorization", "private_key", "code"];
+const HIDDEN: [&str; 8] =
+    ["token", "secret", "password", "assertion", "authorization", "private_key", "code", "deletetoken"];
 
 /// Whether a field's value must not be shown.
 pub fn is_hidden(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     HIDDEN.iter().any(|hidden| name == *hidden || name.ends_with(&format!("_{hidden}")))
+}
+
+/// Headers for the record: a credential's value is left out, whatever the vendor calls its header.
+pub fn shown<'a>(
+    headers: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> std::collections::BTreeMap<String, String> {
+    let secret = ["auth", "cookie", "key", "secret", "signature", "token"];
+    let one = |(name, value): (&String, &String)| {
+        let hidden = secret.iter().any(|word| name.contains(word));
+        (name.clone(), if hidden { "[secret]".to_owned() } else { value.clone() })
+    };
+    headers.into_iter().map(one).collect()
 }
 
 /// A body for the record: JSON or form, hidden fields replaced.

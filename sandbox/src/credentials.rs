@@ -1,5 +1,6 @@
 //! The credentials with which leaver reaches the stand-ins: made anew for every environment, never kept in the code.
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rsa::{RsaPrivateKey, pkcs8::EncodePrivateKey as _, pkcs8::LineEnding};
 use std::collections::BTreeMap;
 
@@ -10,12 +11,24 @@ pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
 #[derive(Debug, Default)]
 pub struct Maker {
     rsa: Option<String>,
+    certified: Option<Certified>,
+}
+
+/// A server's certificate for this machine's own names, and the authority that signed it, all in PEM form.
+#[derive(Debug, Clone, Default)]
+pub struct Certified {
+    /// The authority's certificate, which callers trust.
+    pub ca: String,
+    /// The server's certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Maker {
     /// One that hands out this RSA key instead of making one.
     pub fn with_rsa_pem(pem: String) -> Self {
-        Self { rsa: Some(pem) }
+        Self { rsa: Some(pem), ..Self::default() }
     }
 
     /// A random token behind a vendor's usual prefix.
@@ -39,6 +52,28 @@ impl Maker {
                 pem.map(|pem| pem.to_string()).unwrap_or_default()
             })
             .clone()
+    }
+
+    /// A certificate for the stand-ins that are reached inside TLS. One per environment, by an authority of its own.
+    pub fn certificate(&mut self) -> Certified {
+        let names = ["localhost", "127.0.0.1", "::1"];
+        self.certified.get_or_insert_with(|| Certified::of(&names).unwrap_or_default()).clone()
+    }
+}
+
+impl Certified {
+    /// For a server of these names or addresses.
+    ///
+    /// # Errors
+    /// What is wrong with a name.
+    pub fn of(names: &[&str]) -> Result<Self, rcgen::Error> {
+        let mut authority = CertificateParams::new(Vec::new())?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+        Ok(Self { ca: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 

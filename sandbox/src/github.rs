@@ -3,6 +3,7 @@
 
 mod graph;
 mod people;
+mod shapes;
 
 use crate::{
     credentials::{Maker, pairs},
@@ -137,7 +138,7 @@ impl Github {
 
     fn organisation(&mut self, ask: &Ask, rest: &[&str]) -> Reply {
         match (ask.method.as_str(), rest) {
-            ("GET", []) => Reply::json(200, json!({"login": ORG, "id": 9001, "type": "Organization"})),
+            ("GET", []) => Reply::json(200, shapes::organisation_full()),
             ("GET", ["members"]) => {
                 let wanted = ask.param("role");
                 let held = |member: &&Member| match wanted {
@@ -321,21 +322,17 @@ impl Github {
                 let all: Vec<Value> = member
                     .codespaces
                     .iter()
-                    .map(|(name, state)| {
-                        json!({"id": 1, "name": name, "state": state, "created_at": "2026-01-05T09:00:00Z",
-                           "last_used_at": "2026-01-06T09:00:00Z", "owner": member.user()})
-                    })
+                    .map(|(name, state)| shapes::codespace(name, state, member.user()))
                     .collect();
                 let (page, next) = page(ask, &all, PAGE);
                 linked(ask, Reply::json(200, json!({"total_count": total, "codespaces": page})), next)
             }
-            ("POST", ["codespaces", name, "stop"]) => match member.codespaces.get_mut(*name) {
-                Some(state) => {
-                    *state = "Shutdown";
-                    Reply::json(200, json!({"id": 1, "name": name, "state": "ShuttingDown"}))
-                }
-                None => not_found(),
-            },
+            ("POST", ["codespaces", name, "stop"]) => {
+                let user = member.user();
+                let Some(state) = member.codespaces.get_mut(*name) else { return not_found() };
+                *state = "Shutdown";
+                Reply::json(200, shapes::codespace(name, "ShuttingDown", user))
+            }
             _ => not_found(),
         }
     }
@@ -353,7 +350,8 @@ impl Github {
             ("GET", ["forks"]) => {
                 let forks = self.forks.iter().filter(|(repository, _)| repository == name);
                 let owners = forks.filter_map(|(_, owner)| self.members.get(self.index(owner)?));
-                let fork = |owner: &Member| json!({"full_name": format!("{}/{name}", owner.login), "owner": owner.user(), "private": true, "fork": true});
+                let fork =
+                    |owner: &Member| shapes::repository(name, owner.user(), 90_000 + owner.id, true, true);
                 paged(ask, owners.map(fork).collect())
             }
             (method, ["collaborators", login]) => {
@@ -401,8 +399,15 @@ impl Github {
             })
             .map(|(_, event)| event.clone())
             .collect();
-        let (page, next) = page(ask, &all, LOG_PAGE);
-        linked(ask, Reply::json(200, Value::Array(page)), next)
+        // Unlike the other lists: by a cursor, not by the page's number.
+        let start = ask.param("after").parse().unwrap_or(0);
+        let size = ask.param("per_page").parse().unwrap_or(30).min(LOG_PAGE);
+        let (page, next) = slice(&all, start, size);
+        let reply = Reply::json(200, Value::Array(page));
+        match next {
+            Some(next) => reply.header("link", next_link(ask, "after", next)),
+            None => reply,
+        }
     }
 }
 
@@ -422,8 +427,8 @@ impl Twin for Github {
             ("POST", ["graphql"]) => self.graphql(ask),
             (_, ["orgs", ORG, rest @ ..]) => self.organisation(ask, rest),
             (_, ["repos", ORG, name, rest @ ..]) => self.repository(ask, name, rest),
-            ("GET", ["users", login]) => match self.index(login) {
-                Some(index) => Reply::json(200, self.members[index].user()),
+            ("GET", ["users", login]) => match self.index(login).and_then(|index| self.members.get(index)) {
+                Some(one) => Reply::json(200, shapes::profile(&one.login, one.id)),
                 None => not_found(),
             },
             _ => not_found(),

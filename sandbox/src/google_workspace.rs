@@ -24,6 +24,8 @@ const LOG_PAGE: usize = 100;
 struct GoogleWorkspace {
     client_email: String,
     private_key: String,
+    /// The scopes that are delegated; all where empty.
+    delegated: String,
     admin_email: String,
     users: Vec<User>,
     groups: BTreeMap<String, String>,
@@ -52,6 +54,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
     let mut workspace = GoogleWorkspace {
         client_email: world.setting(ID, "client_email"),
         private_key: world.setting(ID, "private_key"),
+        delegated: world.setting(ID, "granted_scopes"),
         admin_email: world.setting(ID, "admin_email"),
         users: Vec::new(),
         groups: groups(),
@@ -90,6 +93,13 @@ impl GoogleWorkspace {
         if scopes.is_empty() || !scopes.split(' ').all(|s| s.starts_with("https://www.googleapis.com/auth/"))
         {
             return refused("invalid_scope", "Empty or unknown scope.");
+        }
+        let delegated =
+            |scope: &str| self.delegated.is_empty() || self.delegated.split(' ').any(|one| one == scope);
+        if !scopes.split(' ').all(delegated) {
+            let why = "Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of \
+                       the scopes requested.";
+            return refused("unauthorized_client", why);
         }
         let subject = claims["sub"].as_str().unwrap_or_default();
         let works = |user: &User| user.email == subject && !user.suspended;
@@ -286,7 +296,12 @@ impl GoogleWorkspace {
             }
             ("GET", ["delegates"]) => {
                 let delegate = |who: &String| json!({"delegateEmail": who, "verificationStatus": "accepted"});
-                listed("delegates", user.delegates.iter().map(delegate).collect())
+                match user.delegates.as_slice() {
+                    [] => Reply::json(200, json!({})),
+                    all => {
+                        Reply::json(200, json!({"delegates": all.iter().map(delegate).collect::<Vec<_>>()}))
+                    }
+                }
             }
             ("POST", ["delegates"]) => match ask.json()["delegateEmail"].as_str() {
                 Some(who) if user.delegates.iter().any(|known| known == who) => {

@@ -458,7 +458,18 @@ fn roles(ask: &Ask, held: &[RoleHeld]) -> Reply {
             _ => false,
         })
     });
-    paged(ask, hits.map(role_json).collect())
+    let shown = |held: &RoleHeld| {
+        let mut shown = role_json(held);
+        if ask.param("$expand") == "roleDefinition" {
+            shown["roleDefinition"] = json!({"id": held.role, "displayName": "Global Administrator"});
+        }
+        // Only what is eligible says whether it is so directly.
+        if ask.path.iter().any(|segment| segment == "roleEligibilityScheduleInstances") {
+            shown["memberType"] = json!("Direct");
+        }
+        shown
+    };
+    paged(ask, hits.map(shown).collect())
 }
 
 fn error(status: u16, code: &str, message: &str) -> Reply {

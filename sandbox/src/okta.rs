@@ -144,7 +144,7 @@ impl Okta {
         if to == "DEPROVISIONED" {
             user.groups.clear();
         }
-        Reply::json(200, json!({}))
+        Reply::empty(200)
     }
 
     fn of_user(&mut self, ask: &Ask, index: usize, rest: &[&str]) -> Reply {

@@ -118,6 +118,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
         location: Some(row.location.clone()),
         time_zone: Some(row.time_zone.clone()),
         contract_end: None,
+        last_day: None,
         status: PersonStatus::Active,
         case: None,
         legal_hold: row.legal_hold.clone().map(|reason| LegalHold { reason, since }),

@@ -1,8 +1,10 @@
-//! The server: routes a request to its stand-in or to the sandbox's own face, injects faults, records what was asked.
+//! The server: tells a connection's protocol by its first byte, routes a request to its stand-in or to the sandbox's own face,
+//! injects faults, records what was asked.
 
 use crate::{
-    admin::{Fault, Record, Recorded, is_hidden, redacted},
-    people, receiver,
+    active_directory,
+    admin::{Fault, Record, Recorded, is_hidden, redacted, shown},
+    doors, people, receiver,
     twin::{Ask, Face, Reply, Twin, World},
     twins,
     witness::Witness,
@@ -24,6 +26,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// Largest body that is read.
 const MAX_BODY: usize = 1024 * 1024;
@@ -44,7 +47,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct Sandbox(Arc<Mutex<Inner>>);
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_jiff(jiff::Timestamp::now())
 }
 
@@ -73,12 +76,39 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Serves until the process ends.
+    /// Serves until the process ends: HTTP, and beside it what other protocols their first byte tells.
     ///
     /// # Errors
     /// What the listener says.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        axum::serve(listener, Router::new().fallback(handle).with_state(self)).await
+        let (http, connections) = doors::http(listener.local_addr()?);
+        let served = axum::serve(http, Router::new().fallback(handle).with_state(self.clone())).into_future();
+        tokio::select! {
+            ended = served => ended,
+            () = doors::sort(listener, self, connections) => Ok(()),
+        }
+    }
+
+    /// How the directory's stand-in proves who it is; `None` where it has no certificate.
+    pub(crate) fn directory(&self) -> Option<TlsAcceptor> {
+        active_directory::acceptor(&self.lock().world)
+    }
+
+    /// The fault that a request runs into, counted as used.
+    pub(crate) fn fault_for(&self, system: &str, line: &str) -> Option<Fault> {
+        self.lock().faults.iter_mut().find_map(|fault| fault.hits(system, line).then(|| fault.clone()))
+    }
+
+    /// Puts a request on record.
+    pub(crate) fn note(&self, system: &str, request: Recorded) {
+        if let Some(record) = self.lock().records.get_mut(system) {
+            record.push(request);
+        }
+    }
+
+    /// A setting that the stand-ins were made with.
+    pub(crate) fn setting(&self, system: &str, name: &str) -> String {
+        self.lock().world.setting(system, name)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -120,19 +150,7 @@ async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response {
         return respond(face(&sandbox, &ask).await);
     }
     let line = format!("{} {}?{}", ask.method, parts.uri.path(), parts.uri.query().unwrap_or(""));
-    let fault =
-        sandbox.lock().faults.iter_mut().find_map(|fault| fault.hits(&system, &line).then(|| fault.clone()));
-    if let Some(wait) = fault.as_ref().and_then(|fault| fault.latency_ms) {
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-    }
-    let instead = fault.as_ref().filter(|fault| fault.drop || fault.status.is_some() || fault.body.is_some());
-    let reply = match instead {
-        Some(fault) if fault.drop => None,
-        Some(fault) => Some(injected(fault)),
-        None => Some(vendor(&sandbox, &system, &ask).await),
-    };
-    record(&sandbox, &system, &ask, reply.as_ref().map(|reply| reply.status), instead.is_some());
-    match reply {
+    match exchange(&sandbox, &system, &ask, &line).await {
         Some(reply) => respond(reply),
         // A body that fails before its first byte makes hyper close the connection.
         None => {
@@ -142,6 +160,23 @@ async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response {
             response
         }
     }
+}
+
+/// What a stand-in answers, or a fault in its place; `None` where the connection is to be closed. Everything is recorded,
+/// whatever protocol it came by.
+pub(crate) async fn exchange(sandbox: &Sandbox, system: &str, ask: &Ask, line: &str) -> Option<Reply> {
+    let fault = sandbox.fault_for(system, line);
+    if let Some(wait) = fault.as_ref().and_then(|fault| fault.latency_ms) {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    let instead = fault.as_ref().filter(|fault| fault.is_instead());
+    let reply = match instead {
+        Some(fault) if fault.drop => None,
+        Some(fault) => Some(injected(fault)),
+        None => Some(vendor(sandbox, system, ask).await),
+    };
+    record(sandbox, system, ask, reply.as_ref(), instead.is_some());
+    reply
 }
 
 fn futures_body() -> Body {
@@ -192,23 +227,27 @@ fn injected(fault: &Fault) -> Reply {
     reply
 }
 
-fn record(sandbox: &Sandbox, system: &str, ask: &Ask, status: Option<u16>, injected: bool) {
+fn record(sandbox: &Sandbox, system: &str, ask: &Ask, reply: Option<&Reply>, injected: bool) {
     let query = ask.query.iter().map(|(name, value)| {
         (name.clone(), if is_hidden(name) { "[secret]".to_owned() } else { value.clone() })
     });
     let media_type = ask.headers.get("content-type").map_or("", String::as_str);
+    let sent = ask.target.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let answered = reply.filter(|reply| !reply.body.is_empty());
     let request = Recorded {
         at: ask.at.to_string(),
         method: ask.method.clone(),
         path: format!("/{}", ask.path.join("/")),
+        sent: sent.split_once('/').map_or_else(|| "/".to_owned(), |(_, below)| format!("/{below}")),
+        headers: shown(&ask.headers),
         query: query.collect(),
         body: redacted(&ask.body, media_type),
-        status,
+        status: reply.map(|reply| reply.status),
+        media_type: answered.map(Reply::content_type).unwrap_or_default(),
+        answer: answered.map_or(Value::Null, |reply| redacted(&reply.body, "")),
         injected,
     };
-    if let Some(record) = sandbox.lock().records.get_mut(system) {
-        record.push(request);
-    }
+    sandbox.note(system, request);
 }
 
 fn respond(reply: Reply) -> Response {

@@ -49,6 +49,8 @@ struct Group {
 
 struct Slack {
     token: String,
+    /// What the token may do, as every answer of a real one names it.
+    scopes: String,
     users: Vec<User>,
     usergroups: Vec<Group>,
     scim_groups: Vec<Group>,
@@ -77,6 +79,10 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
     };
     let mut slack = Slack {
         token: world.setting(ID, "token"),
+        scopes: match world.setting(ID, "granted_scopes") {
+            all if all.is_empty() => leaver_adapters::slack::SPEC.scopes.join(","),
+            some => some,
+        },
         users: Vec::new(),
         usergroups: vec![
             group("S0ONCALL", "On call", false),
@@ -164,7 +170,7 @@ impl Slack {
             ("GET", "auth.test") => {
                 let body = json!({"ok": true, "url": "https://sandbox.slack.com/", "team": "Sandbox", "user": "leaver",
                                   "team_id": TEAM, "user_id": "U0LEAVER", "is_enterprise_install": true});
-                Reply::json(200, body)
+                Reply::json(200, body).header("x-oauth-scopes", &self.scopes)
             }
             ("GET", "users.lookupByEmail" | "users.info") => self.look_up(ask, method),
             ("GET", "users.list") => paged(ask, "members", self.users.iter().map(User::web).collect()),
@@ -351,7 +357,8 @@ impl Slack {
                     }
                     _ => return scim_error(400, "invalid_operation"),
                 }
-                Reply::json(200, json!({"id": group.id, "displayName": group.name}))
+                let schema = "urn:ietf:params:scim:schemas:core:2.0:Group";
+                Reply::json(200, json!({"schemas": [schema], "id": group.id, "displayName": group.name}))
             }
             _ => scim_error(404, "not_found"),
         }

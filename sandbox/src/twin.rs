@@ -113,6 +113,12 @@ impl Reply {
         Self { status, headers: Vec::new(), media_type: "application/json", body: Vec::new() }
     }
 
+    /// The media type that it is sent with.
+    pub fn content_type(&self) -> String {
+        let given = self.headers.iter().find(|(name, _)| name == "content-type");
+        given.map_or_else(|| self.media_type.to_owned(), |(_, value)| value.clone())
+    }
+
     /// With one more header.
     pub fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));

@@ -146,8 +146,8 @@ impl Bench {
             let (adapter, auth) = leaver_adapters::open(system, &settings).expect("usable settings");
             let spec = leaver_adapters::Spec::of(system).expect("a row");
             let budget = Duration::from_secs(900);
-            let http =
-                Writer::open(self.http.clone(), spec, &settings, auth, Arc::new(now), budget).expect("open");
+            let http = Writer::open(self.http.clone(), spec.hosts, &settings, auth, Arc::new(now), budget)
+                .expect("open");
             let job = Job { person: &person, scope: &scope, ended: now(), risk: &risk };
             async move {
                 let began = Instant::now();

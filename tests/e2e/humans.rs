@@ -230,6 +230,7 @@ pub(crate) async fn what_is_asked_for_is_decided_holds_and_gives_back(house: Arc
     .await;
     let view = case_with(&house, &given, "complete").await;
     assert_eq!((&view["mode"], &view["restores"]), (&json!("reactivate"), &json!(case)), "{view}");
+    house.hr("hire", person).await;
     for system in house.systems() {
         assert_eq!(house.account(&system, person).await["active"], true, "{system}");
     }

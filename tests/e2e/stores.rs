@@ -5,7 +5,7 @@ use leaver_domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Need},
     digest::Digest,
     id::{CaseId, MeasureId},
-    inventory::{Asset, Inventory},
+    inventory::{Asset, Inventory, Next},
     measure::{Measure, MeasureStatus, What},
     person::PersonStatus,
     ports::{CaseStore, Change, StoreError},
@@ -50,6 +50,7 @@ pub(crate) async fn a_before_state_is_kept_once_whatever_its_size(house: Arc<Hou
             kind: "file".into(),
             name: "x".repeat(200),
             live_automation: false,
+            next: Next::Task,
         })
         .collect();
     assert_eq!(cases.before(&case, &system).await.expect("read"), None);

@@ -26,7 +26,7 @@ use leaver_domain::{
     person::PersonStatus,
     ports::CaseStore,
 };
-use leaver_tests::flow::{House, body, event};
+use leaver_tests::flow::{House, body, event, shipped};
 
 /// Records a termination and gives its case.
 async fn recorded(house: &House, username: &str) -> CaseId {
@@ -76,6 +76,43 @@ async fn a_clean_termination_is_verified_everywhere_and_gives_one_access_row_per
     }
     for kind in [EventKind::ValidationCompleted, EventKind::VerificationCompleted, EventKind::CaseClosed] {
         assert!(log.iter().any(|(entry, _)| entry.kind == kind), "{kind:?}");
+    }
+}
+
+/// The shipped policy: fourteen systems, and one row for each of them and for the trigger. Whoever works in the field has those
+/// that join by department, too, and those that need no code.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_termination_takes_fourteen_systems_and_leaves_fifteen_access_rows() {
+    let mut house = House::new().await;
+    house.policy = shipped("local");
+    let joined = [
+        "active_directory",
+        "badge",
+        "benefits",
+        "custom_crm",
+        "custom_sessions",
+        "custom_wiki",
+        "salesforce",
+        "sharepoint",
+        "vpn",
+    ];
+    for (username, systems) in [("john.doe", 14), ("lee.field", 14 + joined.len())] {
+        house.stage.employment_ends(username).await;
+        let case = recorded(&house, username).await;
+        house.execute(&case).await;
+        let (record, records) = house.case(&case).await;
+        let odd: Vec<_> = records.iter().filter(|one| one.status != SystemStatus::Verified).collect();
+        assert!(odd.is_empty(), "{username}: {odd:#?}");
+        assert_eq!((record.status, records.len()), (CaseStatus::Complete, systems), "{username}");
+        assert_eq!(records.iter().filter(|one| joined.contains(&one.system.as_str())).count(), systems - 14);
+        for one in &records {
+            let account = house.stage.account(one.system.as_str(), username).await;
+            assert_eq!(account["active"], false, "{username}, {}", one.system);
+        }
+        house.feed().await;
+        let log = house.log().await;
+        let access = log.iter().filter(|(entry, _)| entry.is_access_row() && entry.username == username);
+        assert_eq!(access.count(), systems + 1, "{username}");
     }
 }
 

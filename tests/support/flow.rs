@@ -55,10 +55,14 @@ pub fn shipped(environment: &str) -> Policy {
     Policy::parse(document, environment).expect("a good policy")
 }
 
-/// The shipped policy, but both of the security team are asked first: either of them serves a scenario that is about something
-/// else than levels.
+/// The systems of [`policy`].
+pub const SIX: [&str; 6] = ["aws_iam", "github", "google_workspace", "microsoft_365", "okta", "slack"];
+
+/// The shipped policy, for scenarios that are about something else than how many systems there are and who is asked when: six
+/// systems and those that are done by hand, and both of the security team are asked first.
 pub fn policy(environment: &str) -> Policy {
     let mut policy = shipped(environment);
+    policy.systems.retain(|id, of| SIX.contains(&id.as_str()) || of.manual.is_some());
     policy.approvals.approvers.insert("sam.admin".parse().expect("a name"));
     policy
 }
@@ -191,8 +195,11 @@ impl House {
         system: &str,
         step: Step,
     ) -> Result<Option<SystemStatus>, Fault> {
-        let to = self.stage.connect(system, Duration::from_secs(20));
-        let id: SystemId = system.parse().expect("an id");
+        let (id, time): (SystemId, _) = (system.parse().expect("an id"), Duration::from_secs(20));
+        let to = match self.policy.custom(&id) {
+            Some(custom) => self.stage.connect_custom(system, custom, time),
+            None => self.stage.connect(system, time),
+        };
         let system =
             System { id: &id, adapter: to.adapter.as_ref(), http: &to.http, policy: &self.policy, store };
         let output = leaver_adapter::handle(&system, Input { case_id: Some(case.clone()), step }).await?;

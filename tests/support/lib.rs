@@ -7,5 +7,6 @@ pub mod flow;
 pub mod fuzz;
 pub mod fuzz_pack;
 pub mod machine;
-pub mod sandbox;
 pub mod signals;
+
+pub use leaver_conformance::sandbox;

@@ -56,6 +56,7 @@ pub async fn run(local: &Local, aws: &super::Aws, progress: &Progress) -> Result
         token.ok_or_else(|| Failure::new(format!("local.json has no token for {role}")))
     };
     let event = event(&person, Timestamp::now(), &Maker::default().token("evt_"))?;
+    ends(local, &person).await?;
     let accepted = post(local, &event).await?;
     let case = accepted["case_id"].as_str().ok_or_else(|| Failure::new("the webhook named no case"))?;
     progress.say(&format!("{} ({}) leaves: {case}", person.username, person.employee_id));
@@ -105,6 +106,13 @@ fn event(person: &Person, now: Timestamp, id: &str) -> Result<Value, Failure> {
         "metadata": {"department": person.department, "manager": person.manager,
                      "last_working_day": today, "time_zone": zone},
     }))
+}
+
+/// HR ends the employment in the HRIS, which leaver only reads.
+async fn ends(local: &Local, person: &Person) -> Result<(), Failure> {
+    let url = format!("{}/_sandbox/hris/terminate", local.sandbox_url);
+    let sent = crate::api::http()?.post(url).json(&json!({"username": person.username})).send().await;
+    sent.and_then(reqwest::Response::error_for_status).context("the HRIS's stand-in").map(drop)
 }
 
 /// Posts an event to the webhook, as the HR system would.

@@ -11,6 +11,7 @@ use crate::failure::{Context as _, Failure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::try_join_all;
 use leaver_domain::{
+    custom,
     person::Person,
     ports::{CaseStore as _, StoreError},
 };
@@ -115,7 +116,18 @@ async fn secrets(aws: &Aws, hris_token: &str, sandbox: &Sandbox) -> Result<(), F
     };
     put("leaver/local/hris".to_owned(), json!({"bearer_token": hris_token, "signing_secret": null})).await?;
     for (system, settings) in sandbox.settings.iter().filter(|(system, _)| is_system(system)) {
-        put(format!("leaver/local/systems/{system}"), json!(settings)).await?;
+        let name = format!("leaver/local/systems/{system}");
+        if system.starts_with(custom::PREFIX) {
+            // The template knows no such system: whoever configures one makes its secret.
+            let asked = json!({"Name": name});
+            let made = aws.json("secretsmanager", "secretsmanager.CreateSecret", &asked).await;
+            if let Err(error) = made.map(drop)
+                && error.code != "ResourceExistsException"
+            {
+                return Err(error).context(name);
+            }
+        }
+        put(name, json!(settings)).await?;
     }
     let app = sandbox.settings.get(slack_app::ID);
     put("leaver/local/slack".to_owned(), app.map_or_else(|| json!({}), |app| json!(app))).await?;

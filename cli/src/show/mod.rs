@@ -315,6 +315,13 @@ fn notes(case: &Value) -> Vec<String> {
         for lost in list(system, "not_restorable").iter().filter_map(Value::as_str) {
             lines.push(format!("{name}: does not come back: {lost}"));
         }
+        lines.extend(owned(&name, system));
+        for action in list(system, "parked") {
+            lines.push(format!(
+                "{name}: left to be done once nobody can come back: {}",
+                text(action, "/label")
+            ));
+        }
         for residual in list(system, "residuals") {
             let until =
                 residual["until"].as_str().map(|until| format!(" (until {until})")).unwrap_or_default();
@@ -322,6 +329,30 @@ fn notes(case: &Value) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many assets of one kind are named.
+const NAMED: usize = 5;
+
+/// What the person owned or made, by what has to become of it.
+fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> + 'a {
+    let words = [
+        ("revoke", "goes with the account"),
+        ("transfer", "needs another owner"),
+        ("rotate", "a secret that they could read: give it a new value"),
+        ("task", "somebody has to look at it"),
+    ];
+    words.into_iter().filter_map(move |(next, what)| {
+        let all: Vec<String> = list(system, "owned")
+            .iter()
+            .filter(|asset| asset["next"] == next)
+            .map(|asset| format!("{} {}", text(asset, "/kind").replace('_', " "), text(asset, "/name")))
+            .collect();
+        let more = all.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then(|| format!("{name}: {what}: {shown}{more}"))
+    })
 }
 
 /// What a finding rests on.

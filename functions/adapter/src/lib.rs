@@ -22,6 +22,7 @@ use leaver_domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What the function works with.
 pub struct System<'a> {
@@ -72,6 +73,9 @@ pub struct Output {
     /// What a check found wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// Scopes that a check found missing, each with what showed it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<&'static str, String>,
 }
 
 /// Does one step.
@@ -79,11 +83,23 @@ pub struct Output {
 /// # Errors
 /// What the system or the table says; the state machine repeats what can be repeated.
 pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> {
-    let output =
-        |status| Output { case_id: input.case_id.clone(), system: system.id.clone(), status, fault: None };
+    let output = |status| Output {
+        case_id: input.case_id.clone(),
+        system: system.id.clone(),
+        status,
+        fault: None,
+        missing: BTreeMap::new(),
+    };
     if input.step == Step::Check {
-        let fault = system.adapter.probe(system.http).await.err();
-        return Ok(Output { fault, ..output(None) });
+        // First the scopes: where one is missing, some vendors let nothing through, and would not say why.
+        let missing = system.adapter.missing(system.http).await;
+        let (missing, fault) = match missing {
+            Ok(missing) if missing.is_empty() => (missing, system.adapter.probe(system.http).await.err()),
+            Ok(missing) => (missing, None),
+            Err(fault) => (Vec::new(), Some(fault)),
+        };
+        let missing = missing.into_iter().map(|one| (one.scope, one.shown_by)).collect();
+        return Ok(Output { fault, missing, ..output(None) });
     }
     let id = input.case_id.as_ref().ok_or_else(|| internal("the item names no case"))?;
     let case = system.store.case(id).await.map_err(stored)?;

@@ -27,7 +27,8 @@ pub(crate) async fn run(
         return Ok(record.status);
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    person.last_day = Some(case.dates.last_day(case.effective_at));
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
@@ -74,6 +75,10 @@ async fn begin(
         record.started_at = Some(system.now());
         record.plan = survey.plan.clone();
         record.plan_digest = Some(survey.plan.digest());
+        if case.mode == Mode::Leave {
+            record.keep_owned(&survey.found.assets);
+            record.parked.clone_from(&survey.parked);
+        }
     }
     record.risk = Some(survey.risk.clone());
     record.attempts += 1;
@@ -123,6 +128,20 @@ pub(crate) fn shown(actions: &[ActionTaken]) -> Vec<Value> {
     actions.iter().map(one).collect()
 }
 
+/// What lives on without the person, as a row shows it.
+fn owned(record: &SystemRecord) -> Vec<Value> {
+    record
+        .owned
+        .iter()
+        .map(|asset| json!({"kind": asset.kind, "name": asset.name, "next": asset.next}))
+        .collect()
+}
+
+/// What no case does, as a row shows it.
+fn parked(record: &SystemRecord) -> Vec<Value> {
+    record.parked.iter().map(|action| json!({"kind": action.kind, "label": action.label})).collect()
+}
+
 /// Writes down how the attempt came out.
 async fn finish(
     system: &System<'_>,
@@ -150,7 +169,8 @@ async fn finish(
     let mut facts = json!({
         "revocation": revocation(case), "risk": record.risk, "plan_digest": record.plan_digest,
         "actions_taken": shown(&record.actions), "before_state": record.before, "after_state": record.after,
-        "residuals": record.residuals, "attempts": record.attempts,
+        "residuals": record.residuals, "attempts": record.attempts, "owned": owned(&record),
+        "owned_total": record.owned_total, "parked": parked(&record),
         "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
     });
     tell(&mut facts, more);

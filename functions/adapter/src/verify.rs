@@ -23,7 +23,8 @@ pub(crate) async fn verify(
         return Ok(record.status);
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    person.last_day = Some(case.dates.last_day(case.effective_at));
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::VerificationCompleted, why).await;
     }

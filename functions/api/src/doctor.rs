@@ -42,11 +42,16 @@ fn standing(brake: &Brake) -> String {
 /// What one adapter's check came to: an answer without a fault, a fault, or no answer of the function at all.
 fn system(result: &Value) -> Value {
     let name = &result["system"];
+    if let Some(missing) = result["missing"].as_object().filter(|missing| !missing.is_empty()) {
+        let scopes: Vec<&str> = missing.keys().map(String::as_str).collect();
+        let detail = format!("its credential lacks {}", scopes.join(", "));
+        return json!({"name": name, "ok": false, "detail": detail, "missing": missing});
+    }
     match (result.get("fault"), result["status"].as_str()) {
         (Some(fault), _) => json!({"name": name, "ok": false, "detail": fault["detail"]}),
         (None, Some("failed")) => {
             json!({"name": name, "ok": false, "detail": "its function failed: see its log"})
         }
-        (None, _) => json!({"name": name, "ok": true, "detail": "address and credential work"}),
+        (None, _) => json!({"name": name, "ok": true, "detail": "address, credential and scopes work"}),
     }
 }

@@ -312,6 +312,10 @@ fn case_schemas() -> Value {
             "revoked_at": maybe(&time), "verified_at": maybe(&time),
             "residuals": {"type": "array", "items": object(&["what", "until"], json!({"what": text, "until": maybe(&time)}))},
             "not_restorable": {"type": "array", "items": text},
+            "owned": {"type": "array", "items": {"type": "object", "required": ["id", "kind", "name", "live_automation", "next"],
+                "properties": {"id": text, "kind": text, "name": text, "live_automation": {"type": "boolean"},
+                               "next": {"enum": ["revoke", "transfer", "rotate", "task"]}}}},
+            "owned_total": {"type": "integer"}, "parked": {"type": "array", "items": thing},
             "attempts": {"type": "integer"}, "fault": thing, "task": thing, "approval": thing, "manual": thing})),
     })
 }

@@ -7,7 +7,7 @@ use crate::{
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_runtime::LambdaEvent;
 use leaver_adapters::{
-    messenger::{SPEC, SlackMessenger},
+    messenger::{ID, SlackMessenger},
     settings::Settings,
 };
 use leaver_approval::{Humans, slack};
@@ -31,7 +31,7 @@ struct App {
 
 impl App {
     fn open(text: &Secret, client: reqwest::Client, budget: Duration) -> Result<Self, Fault> {
-        let settings = Settings::parse(SPEC.id, text)?;
+        let settings = Settings::parse(ID, text)?;
         let signing_secret = settings.secret("signing_secret")?.clone();
         Ok(Self {
             signing_secret,

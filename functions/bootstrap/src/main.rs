@@ -1,6 +1,7 @@
 //! The one deployed binary. `_HANDLER` says which function this is: `webhook`, `adapter.okta` and so on. Everything that
 //! can be built before the first event is built before it, because INIT runs with full power and outside any deadline.
 
+mod adapter;
 mod config;
 mod export;
 mod humans;

@@ -3,14 +3,8 @@
 use crate::config::{Environment, Misconfigured};
 use aws_lambda_events::{apigw::ApiGatewayV2httpRequest, dynamodb::Event as StreamEvent};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use leaver_adapters::{
-    Spec,
-    http::Writer,
-    settings::{OwnIdentity, Settings},
-};
 use leaver_domain::{
     fault::Fault,
-    id::SystemId,
     ledger::Appending,
     ports::{LedgerStore, StoreError},
     secret::Secret,
@@ -22,7 +16,7 @@ use leaver_platform::{
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 use tokio::{sync::Mutex, time::timeout};
 
 /// How long opening the first connection may take: what is not open by then is opened by the first event.
@@ -89,7 +83,8 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
     let read = |name: &str| environment.get(name);
     let aws = Aws::from_environment(&read).map_err(|error| Misconfigured(error.to_string()))?;
     match handler.split_once('.') {
-        Some(("adapter", system)) => adapter(environment, &aws, system).await,
+        Some(("adapter", "custom")) => crate::adapter::custom(environment, &aws).await,
+        Some(("adapter", system)) => crate::adapter::adapter(environment, &aws, system).await,
         None if handler == "webhook" => webhook(environment, &aws).await,
         None if handler == "plan" => plan(environment, &aws).await,
         None if handler == "close" => close(environment, &aws).await,
@@ -237,57 +232,6 @@ async fn api(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> 
         Ok(leaver_api::handle(&api, &event.payload).await)
     })
     .await
-}
-
-async fn adapter(environment: &Environment, aws: &Aws, system: &str) -> Result<(), Misconfigured> {
-    let spec = Spec::of(system).ok_or_else(|| Misconfigured(format!("there is no adapter for {system}")))?;
-    let id: SystemId = system.parse().map_err(|_| Misconfigured(format!("`{system}` is no system's id")))?;
-    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
-    let secret = Kept::new(aws, environment.require("SYSTEM_SECRET_ID")?);
-    let _ = timeout(WARM, secret.read()).await;
-    let client = leaver_adapters::http::client().map_err(|fault| Misconfigured(fault.detail))?;
-    let identity = identity(environment);
-    run(aws, async |event: LambdaEvent<leaver_adapter::Input>| {
-        let text = match secret.read().await {
-            // A system that asks for no setting needs no value in its secret.
-            Err(SecretError::Empty(_)) if spec.settings.is_empty() => Secret::new("{}"),
-            read => read.map_err(|error| credential(&error))?,
-        };
-        let mut settings = Settings::parse(system, &text).map_err(Failure)?;
-        settings.identity = identity.clone();
-        let (adapter, auth) = leaver_adapters::open(system, &settings).map_err(Failure)?;
-        let budget =
-            event.context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default();
-        let budget = budget.saturating_sub(RESERVE);
-        let http =
-            Writer::open(client.clone(), spec, &settings, auth, Arc::new(now), budget).map_err(Failure)?;
-        let system = leaver_adapter::System {
-            id: &id,
-            adapter: adapter.as_ref(),
-            http: &http,
-            policy: &policy,
-            store: &store,
-        };
-        leaver_adapter::handle(&system, event.payload).await.map_err(Failure)
-    })
-    .await
-}
-
-/// A secret that nobody filled in is the owner's to mend; one that could not be read is tried again.
-fn credential(error: &SecretError) -> Failure {
-    use leaver_domain::fault::FaultKind::{CredentialRejected, Internal};
-    let kind = if matches!(error, SecretError::Empty(_)) { CredentialRejected } else { Internal };
-    Failure(Fault::new(kind, error.to_string()))
-}
-
-/// This function's own role, for the system that is AWS itself.
-fn identity(environment: &Environment) -> Option<OwnIdentity> {
-    Some(OwnIdentity {
-        access_key_id: environment.get("AWS_ACCESS_KEY_ID")?,
-        secret_access_key: Secret::new(environment.get("AWS_SECRET_ACCESS_KEY")?),
-        session_token: environment.get("AWS_SESSION_TOKEN").map(Secret::new),
-        region: environment.get("AWS_REGION")?,
-    })
 }
 
 async fn signals(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {

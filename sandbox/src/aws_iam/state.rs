@@ -84,7 +84,7 @@ impl User {
             id: format!("AIDALOCAL{index:012}"),
             keys: keys(Kind::Ssh, "APKA", sample.ssh_keys)
                 .chain(keys(Kind::Service, "ACCA", sample.passwords))
-                .chain(keys(Kind::Certificate, "TA7S", sample.certificates))
+                .chain(keys(Kind::Certificate, "TA7SCERTIFI", sample.certificates))
                 .collect(),
             sample: sample.clone(),
             password: false,

@@ -1,6 +1,6 @@
 //! The sample people of GitHub's stand-in.
 
-use super::Github;
+use super::{Github, shapes};
 use crate::{people::SamplePerson, twin::World};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,9 +83,7 @@ impl Member {
 
     /// The account as lists show it.
     pub(super) fn user(&self) -> Value {
-        let url = format!("https://api.github.com/users/{}", self.login);
-        json!({"login": self.login, "id": self.id, "node_id": format!("U_{}", self.id), "url": url,
-               "type": "User", "site_admin": false})
+        shapes::user(&self.login, self.id)
     }
 
     pub(super) fn membership(&self) -> Value {
@@ -93,7 +91,7 @@ impl Member {
         json!({"url": url, "state": self.state, "role": self.role, "direct_membership": true,
                "enterprise_teams_providing_indirect_membership": [], "user": self.user(),
                "organization_url": format!("https://api.github.com/orgs/{ORG}"),
-               "organization": {"login": ORG, "id": 9001}})
+               "organization": shapes::organisation()})
     }
 
     pub(super) fn token(&self, id: u64) -> Value {
@@ -165,7 +163,7 @@ impl Github {
             let at = world.hours_ago(hours).millis();
             let mut event = json!({"@timestamp": at, "created_at": at, "action": action, "actor": login,
                                    "_document_id": format!("doc-{count}"), "org": ORG,
-                                   "actor_location": {"country_code": sample.country}});
+                                   "actor_location": {"country_name": sample.country}});
             if let (Some(event), Some(more)) = (event.as_object_mut(), more.as_object()) {
                 event.extend(more.clone());
             }
@@ -203,8 +201,10 @@ fn key(id: u64, login: &str) -> Value {
 
 /// A webhook whose deliveries fail.
 fn hook(id: u64) -> Value {
+    let url = format!("https://api.github.com/repos/{ORG}/website/hooks/{id}");
     json!({"type": "Repository", "id": id, "name": "web", "active": true, "events": ["push"],
            "config": {"content_type": "json"}, "updated_at": "2025-03-01T08:00:00Z",
-           "created_at": "2025-03-01T08:00:00Z", "url": "", "test_url": "", "ping_url": "",
+           "created_at": "2025-03-01T08:00:00Z", "url": url, "test_url": format!("{url}/tests"),
+           "ping_url": format!("{url}/pings"),
            "last_response": {"code": 502, "status": "misconfigured", "message": "Bad Gateway"}})
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
-pub(super) const EVERYBODY: &str = "group-all";
+pub(super) const EVERYBODY: &str = "00000001-0000-4000-8000-0000000000ff";
 /// Licences by their id: one assigned to each person, one that comes with the group of everybody.
 pub(super) const SKUS: [(&str, &str); 2] = [
     ("06ebc4ee-1bb5-47dd-8120-11324bc54e06", "SPE_E5"),
@@ -83,6 +83,17 @@ pub(super) fn guid(block: u32, index: usize) -> String {
     format!("{block:08x}-0000-4000-8000-{index:012x}")
 }
 
+/// The applications that people are let into, each with a service principal in the tenant.
+const RESOURCES: [&str; 3] = ["Expenses", "Wiki", "Roadmap"];
+
+fn resource_id(name: &str) -> String {
+    guid(8, RESOURCES.iter().position(|resource| *resource == name).unwrap_or_default())
+}
+
+fn resource_name(id: &str) -> &'static str {
+    RESOURCES.into_iter().find(|name| resource_id(name) == id).unwrap_or("Application")
+}
+
 impl Microsoft365 {
     fn add_logs(&mut self, world: &World, sample: &SamplePerson, index: usize, idle_hours: u32) {
         let (id, person) = (guid(1, index), &sample.person);
@@ -123,7 +134,7 @@ impl Microsoft365 {
             self.devices.push(Device { id: device.clone(), name, enabled: true });
         }
         let app = |number: usize, resource: &str, by_group| {
-            (format!("app-{index}-{number}"), resource.to_owned(), guid(0, 0), by_group)
+            (format!("app-{index}-{number}"), resource_id(resource), guid(0, 0), by_group)
         };
         let consent = |number: usize, client: &str, scope: &str| {
             (format!("consent-{index}-{number}"), client.to_owned(), scope.to_owned())
@@ -196,7 +207,7 @@ pub(super) fn app_role_json(
 ) -> Value {
     let (kind, principal) = if *by_group { ("Group", EVERYBODY) } else { ("User", user) };
     json!({"id": id, "appRoleId": role, "principalId": principal, "principalType": kind,
-           "resourceId": resource, "resourceDisplayName": resource, "createdDateTime": "2025-11-03T10:00:00Z"})
+           "resourceId": resource, "resourceDisplayName": resource_name(resource), "createdDateTime": "2025-11-03T10:00:00Z"})
 }
 
 pub(super) fn method_json((kind, id, name): &(&'static str, String, &'static str)) -> Value {
@@ -213,6 +224,6 @@ pub(super) fn device_json(device: &Device) -> Value {
 }
 
 pub(super) fn role_json(held: &RoleHeld) -> Value {
-    json!({"id": held.id, "principalId": held.principal, "roleDefinitionId": held.role, "memberType": "Direct",
-           "directoryScopeId": held.scope, "roleDefinition": {"id": held.role, "displayName": "Global Administrator"}})
+    json!({"id": held.id, "principalId": held.principal, "roleDefinitionId": held.role,
+           "directoryScopeId": held.scope})
 }

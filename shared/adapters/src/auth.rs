@@ -62,7 +62,11 @@ impl SigningKey {
     /// # Errors
     /// `Internal` where signing fails.
     pub fn jwt(&self, key_id: Option<&str>, claims: &serde_json::Value) -> Result<Secret, Fault> {
-        let mut header = json!({"alg": "RS256", "typ": "JWT"});
+        self.signed("JWT", key_id, claims)
+    }
+
+    fn signed(&self, kind: &str, key_id: Option<&str>, claims: &serde_json::Value) -> Result<Secret, Fault> {
+        let mut header = json!({"alg": "RS256", "typ": kind});
         if let Some(kid) = key_id {
             header["kid"] = kid.into();
         }
@@ -88,6 +92,13 @@ pub enum Exchange {
         /// Scopes, separated by spaces.
         scope: String,
     },
+    /// The same with id and secret by HTTP Basic (RFC 6749, 2.3.1) and the client's own scopes: 1Password.
+    BasicCredentials {
+        /// The client's id.
+        client_id: String,
+        /// The client's secret.
+        client_secret: Secret,
+    },
     /// JWT bearer assertion (RFC 7523): Google's domain-wide delegation.
     JwtBearer {
         /// Who signs.
@@ -101,6 +112,17 @@ pub enum Exchange {
         /// `kid` of the key.
         key_id: Option<String>,
     },
+    /// JWT bearer assertion for one audience, without scopes and good for moments only: Salesforce.
+    Assertion {
+        /// Who signs.
+        issuer: String,
+        /// In whose name.
+        subject: String,
+        /// For whom, which is not where it is sent.
+        audience: String,
+        /// The key.
+        key: SigningKey,
+    },
     /// A GitHub App's JWT for an installation's token.
     GithubApp {
         /// The App's id.
@@ -108,11 +130,20 @@ pub enum Exchange {
         /// The App's key.
         key: SigningKey,
     },
+    /// A lasting API key, sent in a header of the vendor's own, for a short-lived token: Verkada.
+    ApiKey {
+        /// The header's name.
+        header: HeaderName,
+        /// The key.
+        key: Secret,
+    },
 }
 
 /// How a system's calls are authorised.
 #[derive(Clone)]
 pub enum Auth {
+    /// None: the system is not reached by HTTP.
+    None,
     /// A fixed header, such as `Authorization: SSWS ...`.
     Header {
         /// The header's name.
@@ -124,8 +155,25 @@ pub enum Auth {
     },
     /// A bearer token that is fetched and renewed.
     Token(TokenSource),
+    /// A token of its own for each call, signed by leaver and good for a few minutes (RFC 7523's form).
+    SignedCall {
+        /// The key.
+        key: SigningKey,
+        /// Its `kid`.
+        key_id: Option<String>,
+        /// `iss` and `sub`.
+        issuer: String,
+        /// `aud`.
+        audience: String,
+        /// `typ` of the token.
+        kind: &'static str,
+    },
+    /// The same in a header of the vendor's own, with nothing before it.
+    TokenIn(HeaderName, TokenSource),
     /// AWS Signature Version 4 for the service that the address names.
     Aws(OwnIdentity),
+    /// Another proof for each of the system's hosts, by its name.
+    ByHost(BTreeMap<&'static str, Auth>),
 }
 
 /// Tokens and until when they work, by whom they act as where that differs from the settings.
@@ -158,6 +206,49 @@ impl Auth {
         Self::Token(TokenSource { url, exchange, held: Arc::default() })
     }
 
+    /// Which of these scopes no token is given for, each asked for by itself. Empty where no token is fetched.
+    ///
+    /// # Errors
+    /// What fetching a token says; `CredentialRejected` where it is refused for every scope: then it is not the scope.
+    pub(crate) async fn refused(
+        &self,
+        client: &reqwest::Client,
+        scopes: &[&'static str],
+        now: Timestamp,
+    ) -> Result<Vec<&'static str>, Fault> {
+        let (Self::Token(source) | Self::TokenIn(_, source)) = self else { return Ok(Vec::new()) };
+        let mut refused = Vec::new();
+        let mut last = None;
+        for scope in scopes {
+            let alone = source.for_scope(scope);
+            match alone.token(client, now, None).await {
+                Ok(_) => {}
+                Err(fault) if fault.kind == FaultKind::CredentialRejected => {
+                    refused.push(*scope);
+                    last = Some(fault);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        match last {
+            Some(fault) if refused.len() == scopes.len() => Err(fault),
+            _ => Ok(refused),
+        }
+    }
+
+    /// The proof for one of the system's hosts.
+    pub(crate) fn at(&self, host: &str) -> &Self {
+        match self {
+            Self::ByHost(hosts) => hosts.get(host).unwrap_or(self),
+            one => one,
+        }
+    }
+
+    /// A token fetched from an endpoint and sent in a header of the vendor's own.
+    pub fn token_in(name: HeaderName, url: Url, exchange: Exchange) -> Self {
+        Self::TokenIn(name, TokenSource { url, exchange, held: Arc::default() })
+    }
+
     /// Puts the proof on a request.
     ///
     /// # Errors
@@ -171,11 +262,25 @@ impl Auth {
         let act_as = request.headers_mut().remove(ACT_AS);
         let act_as = act_as.and_then(|subject| subject.to_str().ok().map(str::to_owned));
         let (name, text) = match self {
+            Self::None => return Ok(request),
             Self::Header { name, prefix, value } => (name.clone(), format!("{prefix}{}", value.expose())),
             Self::Token(source) => {
                 (AUTHORIZATION, format!("Bearer {}", source.token(client, now, act_as).await?.expose()))
             }
+            Self::SignedCall { key, key_id, issuer, audience, kind } => {
+                let token = call_token(key, key_id.as_deref(), (issuer, audience), kind, now)?;
+                (AUTHORIZATION, format!("Bearer {}", token.expose()))
+            }
+            Self::TokenIn(name, source) => {
+                (name.clone(), source.token(client, now, act_as).await?.expose().to_owned())
+            }
             Self::Aws(identity) => return sigv4::sign(request, identity, now),
+            Self::ByHost(_) => {
+                return Err(Fault::new(
+                    FaultKind::CredentialRejected,
+                    "the settings hold no credential for this host",
+                ));
+            }
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| {
             Fault::new(
@@ -189,7 +294,41 @@ impl Auth {
     }
 }
 
+/// How long the token of one call is good.
+const CALL_TOKEN: i64 = 300;
+
+fn call_token(
+    key: &SigningKey,
+    key_id: Option<&str>,
+    (issuer, audience): (&str, &str),
+    kind: &str,
+    now: Timestamp,
+) -> Result<Secret, Fault> {
+    let mut id = [0; 16];
+    let random = SystemRandom::new();
+    ring::rand::SecureRandom::fill(&random, &mut id)
+        .map_err(|_| Fault::new(FaultKind::Internal, "there is no randomness"))?;
+    let seconds = now.seconds();
+    let claims = json!({
+        "iss": issuer, "sub": issuer, "aud": audience, "iat": seconds, "exp": seconds + CALL_TOKEN,
+        "jti": BASE64_URL_SAFE_NO_PAD.encode(id),
+    });
+    key.signed(kind, key_id, &claims)
+}
+
 impl TokenSource {
+    /// One that asks for a single scope and remembers nothing.
+    fn for_scope(&self, only: &str) -> Self {
+        let mut exchange = self.exchange.clone();
+        match &mut exchange {
+            Exchange::ClientCredentials { scope, .. } | Exchange::JwtBearer { scope, .. } => {
+                only.clone_into(scope);
+            }
+            _ => {}
+        }
+        Self { url: self.url.clone(), exchange, held: Arc::default() }
+    }
+
     async fn token(
         &self,
         client: &reqwest::Client,
@@ -222,6 +361,14 @@ impl TokenSource {
         Ok(token.access_token)
     }
 
+    /// A request for a token in exchange for an assertion (RFC 7523).
+    fn present(&self, client: &reqwest::Client, assertion: &Secret) -> reqwest::RequestBuilder {
+        client.post(self.url.clone()).form(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.expose()),
+        ])
+    }
+
     fn request(
         &self,
         client: &reqwest::Client,
@@ -238,6 +385,10 @@ impl TokenSource {
                     ("scope", scope),
                 ])
             }
+            Exchange::BasicCredentials { client_id, client_secret } => client
+                .post(self.url.clone())
+                .basic_auth(client_id, Some(client_secret.expose()))
+                .form(&[("grant_type", "client_credentials")]),
             Exchange::JwtBearer { issuer, subject, scope, key, key_id } => {
                 let mut claims = json!({
                     "iss": issuer, "scope": scope, "aud": self.url.as_str(),
@@ -246,11 +397,13 @@ impl TokenSource {
                 if let Some(subject) = act_as.or(subject.as_deref()) {
                     claims["sub"] = subject.into();
                 }
-                let assertion = key.jwt(key_id.as_deref(), &claims)?;
-                client.post(self.url.clone()).form(&[
-                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                    ("assertion", assertion.expose()),
-                ])
+                self.present(client, &key.jwt(key_id.as_deref(), &claims)?)
+            }
+            Exchange::Assertion { issuer, subject, audience, key } => {
+                let subject = act_as.unwrap_or(subject);
+                let claims = json!({"iss": issuer, "sub": subject, "aud": audience,
+                                    "iat": seconds, "exp": seconds + 180});
+                self.present(client, &key.jwt(None, &claims)?)
             }
             Exchange::GithubApp { app_id, key } => {
                 // A minute back and nine minutes on: GitHub refuses more than ten and clocks that run ahead.
@@ -260,6 +413,7 @@ impl TokenSource {
                     .header("accept", "application/vnd.github+json")
                     .bearer_auth(key.jwt(None, &claims)?.expose())
             }
+            Exchange::ApiKey { header, key } => client.post(self.url.clone()).header(header, key.expose()),
         };
         builder.build().map_err(|_| Fault::new(FaultKind::Internal, "the token request could not be built"))
     }

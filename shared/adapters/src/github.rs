@@ -10,9 +10,10 @@ mod log;
 mod read;
 
 use crate::{
-    Adapter, Residue, Spec,
+    Adapter, Missing, Part, Residue, Spec,
     auth::{Auth, Exchange, SigningKey},
     http::{Command, Reader, Writer},
+    missing_by_reads,
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -43,6 +44,7 @@ const TIE: &str = "membership";
 pub const SPEC: Spec = Spec {
     id: "github",
     name: "GitHub",
+    part: Part::Account,
     hosts: &[("", "https://api.github.com")],
     settings: &[
         ("app_id", "id of the GitHub App that leaver acts as"),
@@ -62,8 +64,28 @@ pub const SPEC: Spec = Spec {
         "administration: write",
         "metadata: read",
     ],
+    order: &[
+        "Revoke SAML authorizations of tokens and SSH keys, then approved personal access tokens, while the person is still a member.",
+        "Take organisation roles, the Copilot seat and codespaces.",
+        "Remove the member, or the outside collaborator and every invitation.",
+        "Read that the membership is gone and the list of authorizations is empty.",
+    ],
+    residuals: &[
+        "Clones that were made are out of reach.",
+        "Membership by an enterprise team ends where that team is managed.",
+        "Removing a member deletes private forks.",
+    ],
+    setup: &[
+        "Make a GitHub App in the organisation with the permissions below and install it for all repositories.",
+        "Generate a private key of the App.",
+        "Put the App's id, the key, the installation's id and the organisation's login into the system's secret.",
+        "Run `leaver doctor`.",
+    ],
     source: "GitHub REST API for Enterprise Cloud, OpenAPI 23.0.2; GitHub GraphQL API",
 };
+
+/// A login that nobody can have, for it is too long: what is not allowed is refused all the same.
+const NOBODY: &str = "leaver-asks-about-nobody-who-could-be-there";
 
 struct Github {
     org: String,
@@ -402,6 +424,21 @@ impl Adapter for Github {
         let spaces = before.credentials.iter().filter(|one| one.id.starts_with("codespace:"));
         left.extend(spaces.map(|one| outlives(format!("unpushed work in the stopped {}", one.label))));
         left
+    }
+
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
+        let of = |rest: &str| get(["orgs", &self.org, rest]).query("per_page", 1);
+        let nobody = |rest: &str| get(["orgs", &self.org, "members", NOBODY, rest]);
+        let reads = [
+            ("metadata: read", get(["orgs", &self.org])),
+            ("members: write", of("members")),
+            ("organization_administration: write", of("credential-authorizations")),
+            ("organization_custom_org_roles: write", get(["orgs", &self.org, "organization-roles"])),
+            ("organization_personal_access_tokens: write", of("personal-access-tokens")),
+            ("organization_copilot_seat_management: write", nobody("copilot")),
+            ("organization_codespaces: write", nobody("codespaces")),
+        ];
+        missing_by_reads(http, reads).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -12,7 +12,7 @@ mod log;
 mod read;
 
 use crate::{
-    Adapter, Residue, Spec,
+    Adapter, Missing, Part, Residue, Spec,
     auth::{ACT_AS, Auth, Exchange, SigningKey},
     http::{Answer, Command, Reader, Writer},
     settings::Settings,
@@ -35,6 +35,7 @@ use std::time::Duration;
 pub const SPEC: Spec = Spec {
     id: "google_workspace",
     name: "Google Workspace",
+    part: Part::Account,
     hosts: &[
         ("", "https://admin.googleapis.com/"),
         ("gmail", "https://gmail.googleapis.com/"),
@@ -48,6 +49,23 @@ pub const SPEC: Spec = Spec {
         ("licences", "`product/sku` pairs that the company has, separated by commas; `none` for none"),
     ],
     scopes: &SCOPES,
+    order: &[
+        "Stop forwarding and delegation of the mailbox first: Gmail refuses suspended users.",
+        "Suspend the user and sign them out everywhere.",
+        "Revoke OAuth tokens, app passwords and backup codes.",
+        "Take administrative roles, groups, mobile devices and licences.",
+    ],
+    residuals: &[
+        "What was delivered to forwarding addresses.",
+        "Live sessions cannot be listed: signing out is evidenced by Google's answer.",
+    ],
+    setup: &[
+        "In Google Cloud, make a service account with a key and domain-wide delegation.",
+        "In the Admin console, under API controls, allow its client id the scopes below.",
+        "Name a super administrator in whose name leaver acts: only one can touch other administrators.",
+        "Put the key, both addresses and the company's licences into the system's secret.",
+        "Run `leaver doctor`.",
+    ],
     source: "Admin SDK directory_v1 20261104 and reports_v1 20260929, Gmail v1 20261005, Licensing v1 20251108",
 };
 
@@ -344,6 +362,12 @@ impl Adapter for GoogleWorkspace {
             all.push(Residue { what: what.into(), lasts: None });
         }
         all
+    }
+
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
+        let refused = http.scopes_refused(&SCOPES).await?;
+        let shown_by = || "Google gives no token for this scope alone".to_owned();
+        Ok(refused.into_iter().map(|scope| Missing { scope, shown_by: shown_by() }).collect())
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -4,11 +4,17 @@
 //! verifies or judges by itself. A new system is one file beside this one and one row in [`systems!`].
 
 pub mod auth;
+pub mod custom;
+pub mod graphql;
+mod gusto;
 pub mod http;
+pub mod ldap;
 pub mod messenger;
+mod pace;
 pub mod page;
 pub mod restore;
 pub mod run;
+pub mod scim;
 pub mod settings;
 pub mod sigv4;
 pub mod witness;
@@ -16,10 +22,10 @@ pub mod witness;
 use async_trait::async_trait;
 use http::{Reader, Writer};
 use leaver_domain::{
-    fault::Fault,
+    fault::{Fault, FaultKind},
     inventory::{Account, Grant, GrantKind, Inventory},
     person::Person,
-    plan::{Action, Outcome},
+    plan::{Action, ActionKind, Outcome},
     risk::Activity,
     time::Timestamp,
 };
@@ -32,7 +38,29 @@ use std::time::Duration;
 #[macro_export]
 macro_rules! systems {
     ($then:ident) => {
-        $then! { aws_iam github google_workspace microsoft_365 okta slack }
+        $then! {
+            active_directory
+            aws_iam
+            badge
+            benefits
+            bitwarden
+            equipment
+            figma
+            github
+            google_workspace
+            hris
+            linear
+            microsoft_365
+            notion
+            okta
+            onepassword
+            payroll
+            postgresql
+            salesforce
+            sharepoint
+            slack
+            vpn
+        }
     };
 }
 
@@ -50,7 +78,7 @@ macro_rules! register {
         pub fn open(id: &str, settings: &settings::Settings) -> Result<(Box<dyn Adapter>, auth::Auth), Fault> {
             match id {
                 $(stringify!($id) => $id::open(settings),)*
-                _ => Err(Fault::new(leaver_domain::fault::FaultKind::Internal, format!("there is no adapter for {id}"))),
+                _ => Err(Fault::new(FaultKind::Internal, format!("there is no adapter for {id}"))),
             }
         }
     };
@@ -64,14 +92,81 @@ pub struct Spec {
     pub id: &'static str,
     /// Its name for people.
     pub name: &'static str,
+    /// What a leaver has there.
+    pub part: Part,
     /// Where its API listens: a host's name (empty for the main one) and its address at the vendor.
-    pub hosts: &'static [(&'static str, &'static str)],
+    pub hosts: http::Hosts,
     /// The settings its secret must hold, with what each is.
     pub settings: &'static [(&'static str, &'static str)],
     /// Scopes, roles or permissions that its credential needs.
     pub scopes: &'static [&'static str],
+    /// What is done when somebody leaves, step by step, in the vendor's order.
+    pub order: &'static [&'static str],
+    /// What nobody can take away, or only later.
+    pub residuals: &'static [&'static str],
+    /// How an administrator of the vendor's product sets leaver up there, step by step.
+    pub setup: &'static [&'static str],
     /// The page or document that describes the calls.
     pub source: &'static str,
+}
+
+/// What a leaver has in a system, and so what "revoked" means there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// An account that gives access: it is disabled.
+    Account,
+    /// Permissions and links of an account that another system disables: they are taken away one by one.
+    Shares,
+    /// An employment or a benefit that has to end, and gives no access.
+    Record,
+    /// Things that have to come back, by a ticket.
+    Ticket,
+    /// The source that says who is employed: it is read, and never written to.
+    Source,
+}
+
+impl Part {
+    /// The action that stands in every full plan of a system of this kind; `None` where nothing is ever done.
+    pub fn action(self) -> Option<ActionKind> {
+        match self {
+            Self::Account => Some(ActionKind::DisableAccount),
+            Self::Shares => Some(ActionKind::RemoveGroup),
+            Self::Record => Some(ActionKind::RecordEnd),
+            Self::Ticket => Some(ActionKind::OpenTicket),
+            Self::Source => None,
+        }
+    }
+}
+
+/// A scope that leaver's credential lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// One of [`Spec::scopes`].
+    pub scope: &'static str,
+    /// What showed it: the read that was refused, or what the vendor says of the credential.
+    pub shown_by: String,
+}
+
+/// Tries reads that each need one scope: those that the vendor forbids are missing. Writes nothing.
+///
+/// # Errors
+/// What the reads say, but for `PermissionMissing`; what is not there, or not in this state, was allowed to be read.
+pub async fn missing_by_reads(
+    http: &Reader,
+    reads: impl IntoIterator<Item = (&'static str, http::Query)>,
+) -> Result<Vec<Missing>, Fault> {
+    let mut missing = Vec::new();
+    for (scope, read) in reads {
+        match http.ask(read).await {
+            Ok(_) => {}
+            Err(fault) if fault.kind == FaultKind::PermissionMissing => {
+                missing.push(Missing { scope, shown_by: fault.detail });
+            }
+            Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::Conflict) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(missing)
 }
 
 impl Spec {
@@ -141,6 +236,13 @@ pub trait Adapter: Send + Sync {
 
     /// What is known to live on after this inventory was revoked.
     fn residues(&self, before: &Inventory) -> Vec<Residue>;
+
+    /// Which scopes leaver's credential lacks, as far as that can be seen without changing anything: by what the vendor says of
+    /// the credential, otherwise by a read that needs the scope.
+    ///
+    /// # Errors
+    /// What the calls say.
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault>;
 
     /// The cheapest read that shows that address and credential work.
     ///

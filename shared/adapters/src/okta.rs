@@ -5,10 +5,10 @@
 //! deactivation does not, and is used only where a status cannot be suspended.
 
 use crate::{
-    Adapter, Residue, Spec,
+    Adapter, Missing, Part, Residue, Spec,
     auth::Auth,
     http::{Answer, Command, Query, Reader, Writer},
-    page,
+    missing_by_reads, page,
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -29,6 +29,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub const SPEC: Spec = Spec {
     id: "okta",
     name: "Okta",
+    part: Part::Account,
     hosts: &[("", "https://your-organisation.okta.com")],
     settings: &[
         ("base_url", "https address of the organisation"),
@@ -42,8 +43,29 @@ pub const SPEC: Spec = Spec {
         "okta.logs.read",
         "okta.universalLogout.manage",
     ],
+    order: &[
+        "Take administrative roles away, because an administrator cannot be suspended by a lesser one.",
+        "Suspend the user; one whose status cannot be suspended is deactivated.",
+        "End all sessions together with OAuth tokens, then revoke consents and API tokens.",
+        "Ask for universal logout, which ends sessions of native and web applications too.",
+        "Take the user out of groups.",
+    ],
+    residuals: &[
+        "Access tokens that resource servers do not introspect, for up to an hour.",
+        "Memberships that an application manages.",
+        "Live sessions cannot be listed: ending them is evidenced by Okta's answer.",
+    ],
+    setup: &[
+        "In the Admin Console, make a service account with the role of a super administrator: only one can suspend other administrators.",
+        "Signed in as it, make a token under Security, API, Tokens.",
+        "Put the organisation's address and the token into the system's secret.",
+        "Run `leaver doctor`.",
+    ],
     source: "Okta Admin Management API and Okta OAuth API, OpenAPI 2026.06.3",
 };
+
+/// An id that no user has: what is not allowed is refused all the same.
+const NOBODY: &str = "00u0leavernobody0000";
 
 struct Okta;
 
@@ -427,6 +449,17 @@ impl Adapter for Okta {
             lasts: Some(Duration::from_secs(3600)),
         };
         if oauth { vec![token] } else { Vec::new() }
+    }
+
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
+        let reads = [
+            ("okta.users.manage", Query::get(["api", "v1", "users"]).query("limit", 1)),
+            ("okta.roles.manage", users(NOBODY, &["roles"])),
+            ("okta.groups.manage", users(NOBODY, &["groups"])),
+            ("okta.apiTokens.manage", Query::get(["api", "v1", "api-tokens"])),
+            ("okta.logs.read", Query::get(["api", "v1", "logs"]).query("limit", 1)),
+        ];
+        missing_by_reads(http, reads).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

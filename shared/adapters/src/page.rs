@@ -2,6 +2,7 @@
 
 use crate::http::{Answer, Query, Reader};
 use leaver_domain::{fault::Fault, inventory::MAX_ENTRIES};
+use std::collections::BTreeSet;
 
 /// Most pages of one list. A longer list is a fault, never a silent cut: what was not read was not revoked.
 pub const MAX_PAGES: usize = 200;
@@ -48,6 +49,35 @@ pub async fn by_token<T>(
             None => return Ok(all),
             same if same == token => return Err(Fault::shape("a page names itself as the next one")),
             next => token = next,
+        }
+    }
+    too_long()
+}
+
+/// Follows an index that starts with one (SCIM, RFC 7644, 3.4.2.4). `ask` makes the query for an index; `each` takes a page
+/// and gives its entries by their ids, and how many there are in all. Pages may be shorter than was asked for, or longer.
+///
+/// # Errors
+/// What the calls or `each` say; `UnexpectedShape` for a list beyond the limits, and for one that ends before it is
+/// complete, or repeats itself.
+pub async fn by_index<T>(
+    http: &Reader,
+    ask: impl Fn(usize) -> Query,
+    mut each: impl FnMut(&Answer) -> Result<(Vec<(String, T)>, usize), Fault>,
+) -> Result<Vec<T>, Fault> {
+    let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut start = 1;
+    for _ in 0..MAX_PAGES {
+        let (items, total) = each(&http.ask(ask(start)).await?)?;
+        let known = seen.len();
+        start += items.len();
+        all.extend(items.into_iter().filter(|(id, _)| seen.insert(id.clone())).map(|(_, item)| item));
+        check(all.len())?;
+        if seen.len() >= total {
+            return Ok(all);
+        }
+        if seen.len() == known {
+            return Err(Fault::shape(format!("a list of {total} entries gives only {known}")));
         }
     }
     too_long()

@@ -11,7 +11,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{Grant, Inventory, MAX_ENTRIES},
     person::Person,
-    plan::{Action, ActionKey, Evidence, Outcome, Plan, Scope},
+    plan::{Action, ActionKey, Evidence, Outcome, Plan, Scope, Stage},
     risk::{self, Activity, RiskSettings, RiskSummary},
     time::Timestamp,
 };
@@ -44,6 +44,8 @@ pub struct Survey {
     pub risk: RiskSummary,
     /// What would be done.
     pub plan: Plan,
+    /// What no case does: it would be done once nobody can come back.
+    pub parked: Vec<Action>,
 }
 
 /// One action and what became of it.
@@ -81,7 +83,10 @@ pub async fn survey(adapter: &dyn Adapter, http: &Reader, job: &Job<'_>) -> Resu
     };
     let risk = risk::assess(&found, &activity, job.ended, job.risk);
     let plan = asked_of(adapter, job.scope, &found);
-    Ok(Survey { found, activity, risk, plan })
+    let whole = job.scope.grants.is_none();
+    let mut parked = if whole { adapter.revoke(&found) } else { Vec::new() };
+    parked.retain(|action| action.stage == Stage::Parked && job.scope.kinds.contains(&action.kind));
+    Ok(Survey { found, activity, risk, plan, parked })
 }
 
 /// What a reading asks for within a scope. What the scope names is looked up among the grants that are held.

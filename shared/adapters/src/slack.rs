@@ -9,7 +9,7 @@ mod read;
 pub(crate) mod web;
 
 use crate::{
-    Adapter, Residue, Spec,
+    Adapter, Missing, Part, Residue, Spec,
     auth::Auth,
     http::{Command, Reader, Writer},
     settings::Settings,
@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 pub const SPEC: Spec = Spec {
     id: "slack",
     name: "Slack",
+    part: Part::Account,
     hosts: &[
         ("", "https://slack.com/api"),
         ("scim", "https://api.slack.com/scim/v2"),
@@ -49,6 +50,21 @@ pub const SPEC: Spec = Spec {
         "usergroups:write",
         "users:read",
         "users:read.email",
+    ],
+    order: &[
+        "Take owner and administrator roles, because afterwards there is nobody to take them from.",
+        "End all sessions.",
+        "Deactivate the account by SCIM, which also voids tokens of apps that act in the person's name.",
+        "Take the person out of user groups.",
+    ],
+    residuals: &[
+        "Apps that the person installed go on with their own tokens.",
+        "The primary owner is refused and has to hand over first.",
+    ],
+    setup: &[
+        "As an owner of the organisation, make an app with the scopes below and install it for the whole organisation.",
+        "Put its user token into the system's secret.",
+        "Run `leaver doctor`.",
     ],
     source: "Slack Web API 1.7.0; SCIM API 2.0 and Audit Logs API, docs.slack.dev",
 };
@@ -282,6 +298,18 @@ impl Adapter for Slack {
             ));
         }
         left
+    }
+
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
+        let answer = http.ask(web::query("auth.test")).await?;
+        web::check("auth.test", &answer)?;
+        let Some(held) = answer.headers.get("x-oauth-scopes").and_then(|held| held.to_str().ok()) else {
+            return Err(Fault::shape("auth.test: the answer does not name the token's scopes"));
+        };
+        let held: Vec<&str> = held.split(',').map(str::trim).collect();
+        let lacks = SPEC.scopes.iter().filter(|scope| !held.contains(scope));
+        let shown_by = || "the scopes that Slack names for the token".to_owned();
+        Ok(lacks.map(|scope| Missing { scope, shown_by: shown_by() }).collect())
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use crate::{
     effective::Dates,
     fault::Fault,
     id::{CaseId, EmployeeId, EventId, MeasureId, SystemId, Username},
-    inventory::State,
+    inventory::{Asset, State},
     ledger::{EventKind, Outcome as RowOutcome},
     measure::Permission,
     person::PersonStatus,
@@ -392,6 +392,16 @@ pub struct SystemRecord {
     /// alone gives.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_restorable: Vec<String>,
+    /// What the person owned or made and what lives on without them, the first [`MAX_OWNED`] of it. All of it stands in the
+    /// before-state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owned: Vec<Asset>,
+    /// How much that is altogether.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub owned_total: usize,
+    /// What is left to be destroyed once nobody can come back. No case does it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parked: Vec<Action>,
     /// How often it was tried.
     pub attempts: u32,
     /// The last failure.
@@ -409,7 +419,20 @@ pub struct SystemRecord {
     pub version: u64,
 }
 
+/// Most assets that one system's record names.
+pub const MAX_OWNED: usize = 50;
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl SystemRecord {
+    /// Takes over what the person owned, as far as it is named here.
+    pub fn keep_owned(&mut self, assets: &[Asset]) {
+        self.owned = assets.iter().take(MAX_OWNED).cloned().collect();
+        self.owned_total = assets.len();
+    }
+
     /// One queued for a case.
     pub fn queued(case: &CaseRecord, system: SystemId) -> Self {
         Self {
@@ -428,6 +451,9 @@ impl SystemRecord {
             verified_at: None,
             residuals: Vec::new(),
             not_restorable: Vec::new(),
+            owned: Vec::new(),
+            owned_total: 0,
+            parked: Vec::new(),
             attempts: 0,
             fault: None,
             task: None,
@@ -483,57 +509,4 @@ pub fn fold(systems: &[SystemRecord]) -> CaseStatus {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn system(status: SystemStatus) -> SystemRecord {
-        let subject = Subject { username: "john".parse().unwrap(), employee_id: "E1".parse().unwrap() };
-        let at = Timestamp::from_millis(0).unwrap();
-        let trigger = Trigger {
-            source: "hris".into(),
-            event_id: "e".parse().unwrap(),
-            by: "hris".into(),
-            kind: "user_terminated".into(),
-            at,
-            received_at: at,
-            body: Digest::ZERO,
-        };
-        let case = CaseRecord {
-            case_id: "c".parse().unwrap(),
-            mode: Mode::Leave,
-            status: CaseStatus::Running,
-            person: subject,
-            reason: "r".into(),
-            trigger,
-            policy_digest: Digest::ZERO,
-            created_at: at,
-            dates: Dates::default(),
-            effective_at: at,
-            closed_at: None,
-            checkpoint_size: None,
-            dry_run: false,
-            emergency: false,
-            grants: None,
-            permissions: BTreeSet::new(),
-            restores: None,
-            person_was: None,
-            measure: None,
-            run: 1,
-            systems: vec![],
-            findings: vec![],
-            log: vec![],
-            version: 1,
-        };
-        SystemRecord { status, ..SystemRecord::queued(&case, "okta".parse().unwrap()) }
-    }
-
-    #[test]
-    fn only_verified_and_not_applicable_make_a_case_complete() {
-        use SystemStatus::*;
-        for status in SystemStatus::ALL {
-            let complete = fold(&[system(Verified), system(status)]) == CaseStatus::Complete;
-            assert_eq!(complete, matches!(status, Verified | NotApplicable), "{status:?}");
-        }
-        assert_eq!(fold(&[system(AwaitingApproval), system(ManualTask)]), CaseStatus::AwaitingApproval);
-    }
-}
+mod tests;

@@ -30,6 +30,16 @@ pub enum BadDates {
 }
 
 impl Dates {
+    /// The last day of employment, for systems that keep one: as the HRIS gave it, otherwise the day on which access ended, in
+    /// the person's own calendar.
+    pub fn last_day(&self, effective: Timestamp) -> civil::Date {
+        let zone =
+            self.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+        // What ends at the first instant of a day has ended with the day before.
+        let ended = effective.minus(std::time::Duration::from_secs(1)).to_jiff().to_zoned(zone).date();
+        self.termination_date.or(self.last_working_day).unwrap_or(ended)
+    }
+
     /// The instant at which access ends.
     ///
     /// Access follows work, not employment: it ends with the last working day (the termination date where no other day
@@ -97,6 +107,18 @@ mod tests {
             effective("2026-03-28", "Asia/Beirut", "2026-03-01T00:00:00Z"),
             "2026-03-28T22:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn the_last_day_of_employment_is_the_one_given_or_the_one_that_just_ended() {
+        let mut dates = Dates { time_zone: Some("Pacific/Auckland".into()), ..Dates::default() };
+        let at = |text: &str| Timestamp::from_jiff(text.parse().unwrap());
+        assert_eq!(dates.last_day(at("2026-02-09T11:00:00Z")).to_string(), "2026-02-09", "midnight there");
+        assert_eq!(dates.last_day(at("2026-02-09T13:00:00Z")).to_string(), "2026-02-10");
+        dates.last_working_day = Some("2026-02-10".parse().unwrap());
+        assert_eq!(dates.last_day(at("2026-02-09T13:00:00Z")).to_string(), "2026-02-10");
+        dates.termination_date = Some("2026-03-31".parse().unwrap());
+        assert_eq!(dates.last_day(at("2026-02-09T13:00:00Z")).to_string(), "2026-03-31");
     }
 
     #[test]

@@ -145,6 +145,24 @@ pub struct Asset {
     pub name: String,
     /// Whether it runs by itself or holds a credential that others depend on.
     pub live_automation: bool,
+    /// What has to become of it.
+    #[serde(default)]
+    pub next: Next,
+}
+
+/// What has to become of something that outlives its owner's access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Next {
+    /// It goes with the account, by an action of the plan.
+    Revoke,
+    /// It gets another owner: the manager, where nobody else is named.
+    Transfer,
+    /// A secret that the person could read: whoever uses it gets a new one.
+    Rotate,
+    /// Somebody has to look at it.
+    #[default]
+    Task,
 }
 
 /// All that was found of one person in one system, at one reading.

@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod brake;
 pub mod case;
+pub mod custom;
 pub mod deciding;
 pub mod digest;
 pub mod effective;
@@ -19,6 +20,7 @@ pub mod ledger;
 pub mod measure;
 pub mod measures;
 pub mod messages;
+pub mod pace;
 pub mod person;
 pub mod plan;
 pub mod policy;

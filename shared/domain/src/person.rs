@@ -4,7 +4,7 @@ use crate::{
     id::{CaseId, EmployeeId, SystemId, Username},
     time::Timestamp,
 };
-use jiff::civil::Date;
+use jiff::{civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -70,6 +70,9 @@ pub struct Person {
     /// The last day of a contract that ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract_end: Option<Date>,
+    /// The last day of employment, where the case at hand names one. Not kept with the person.
+    #[serde(skip)]
+    pub last_day: Option<Date>,
     /// Where they stand.
     pub status: PersonStatus,
     /// The case that last changed the status.
@@ -90,6 +93,12 @@ pub struct Person {
 }
 
 impl Person {
+    /// The day that an instant belongs to in the person's own calendar; in UTC where their time zone is not known.
+    pub fn day_of(&self, at: Timestamp) -> Date {
+        let zone = self.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        at.to_jiff().to_zoned(zone.unwrap_or(TimeZone::UTC)).date()
+    }
+
     /// The login that the company recorded for this system, where it differs from the usual one.
     pub fn login(&self, system: &str) -> Option<&str> {
         self.logins.iter().find(|(id, _)| id.as_str() == system).map(|(_, login)| login.as_str())

@@ -24,7 +24,11 @@ pub enum ActionKind {
     RemoveDelegation,
     /// Give a paid seat back.
     RemoveLicence,
-    /// Make the account able to log in again.
+    /// Put on record that employment or a benefit ends, in a system that gives no access.
+    RecordEnd,
+    /// Ask for something to be brought back, by a ticket.
+    OpenTicket,
+    /// Make the account able to log in again, or take back what was recorded or asked for.
     EnableAccount,
     /// Give a permission back that was held before.
     AddGrant,
@@ -40,6 +44,8 @@ pub enum Stage {
     Contain,
     /// Tidies what no longer gives access.
     CleanUp,
+    /// Destroys what a return would need. A case never does it: it says what is left to be done once nobody can come back.
+    Parked,
 }
 
 /// What shows that an action took effect.
@@ -85,6 +91,11 @@ impl Action {
     /// A reversible action of the second stage, evidenced by a read.
     pub fn clean_up(kind: ActionKind, target: impl Into<String>, label: impl Into<String>) -> Self {
         Self { stage: Stage::CleanUp, ..Self::contain(kind, target, label) }
+    }
+
+    /// An irreversible action of the last stage, which no case carries out.
+    pub fn parked(kind: ActionKind, target: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { stage: Stage::Parked, reversible: false, ..Self::contain(kind, target, label) }
     }
 
     /// The same, where the former state cannot be brought back.
@@ -157,8 +168,9 @@ impl Plan {
     /// The actions that lie within the scope, containment first, otherwise in the adapter's order; a repeated one once.
     pub fn within(scope: &Scope, actions: Vec<Action>) -> Self {
         let mut seen = BTreeSet::new();
+        let now = |action: &Action| action.stage != Stage::Parked && scope.allows(action);
         let mut kept: Vec<Action> =
-            actions.into_iter().filter(|action| scope.allows(action) && seen.insert(action.key())).collect();
+            actions.into_iter().filter(|action| now(action) && seen.insert(action.key())).collect();
         kept.sort_by_key(|action| action.stage);
         Self(kept)
     }

@@ -3,6 +3,7 @@
 use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
+    custom::{self, Custom},
     digest::Digest,
     id::{SystemId, Username},
     ledger::{KeyKind, Quorum, VerifierKey},
@@ -53,9 +54,28 @@ pub struct Timing {
 pub struct SystemPolicy {
     /// Who is given the task where leaver cannot finish by itself.
     pub owner: Username,
+    /// Whom it concerns; everybody where it says nothing.
+    #[serde(default, skip_serializing_if = "Only::is_everybody")]
+    pub only: Only,
     /// Set for a system without an adapter: its owner takes the access away by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<Manual>,
+    /// Set for a company's own system that one of the general adapters works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<Custom>,
+}
+
+impl SystemPolicy {
+    fn check(&self, id: &SystemId) -> Result<(), String> {
+        if id.as_str().starts_with(custom::PREFIX) != self.custom.is_some() {
+            return Err("a system with `custom`, and no other, has an id that begins with custom_".into());
+        }
+        match &self.custom {
+            Some(_) if self.manual.is_some() => Err("it is either `manual` or `custom`".into()),
+            Some(custom) => custom.check(),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How access is taken away in a system without an adapter.
@@ -66,9 +86,6 @@ pub struct Manual {
     pub instructions: String,
     /// Within how long, in seconds.
     pub due_seconds: u32,
-    /// Whom it concerns; everybody where it says nothing.
-    #[serde(default)]
-    pub only: Only,
 }
 
 /// Whom something concerns: those who are named, and those in one of the departments who are employed in one of the ways.
@@ -88,6 +105,10 @@ pub struct Only {
 }
 
 impl Only {
+    fn is_everybody(&self) -> bool {
+        self == &Self::default()
+    }
+
     /// Whether it concerns somebody.
     pub fn concerns(&self, person: &Person) -> bool {
         if self.people.contains(&person.username) {
@@ -228,6 +249,11 @@ impl Policy {
         if !(1..=365).contains(&self.risk.window_days) {
             return wrong("risk.window_days", "must be between 1 and 365");
         }
+        for (id, system) in &self.systems {
+            system
+                .check(id)
+                .map_err(|why| BadPolicy::Value { place: "systems", why: format!("{id}: {why}") })?;
+        }
         for manual in self.systems.values().filter_map(|system| system.manual.as_ref()) {
             if text::clean(&manual.instructions, 2_000).as_ref() != Ok(&manual.instructions) {
                 return wrong("systems", "a manual system needs instructions of 1 to 2,000 plain characters");
@@ -265,6 +291,11 @@ impl Policy {
         self.systems.iter().filter(|(_, of)| of.manual.is_none()).map(|(system, _)| system)
     }
 
+    /// How one of the general adapters works on a system, where that is how it is done.
+    pub fn custom(&self, system: &SystemId) -> Option<&Custom> {
+        self.systems.get(system)?.custom.as_ref()
+    }
+
     /// What is done by hand in a system, where that is how it is done.
     pub fn manual(&self, system: &SystemId) -> Option<(&Username, &Manual)> {
         let of = self.systems.get(system)?;
@@ -274,10 +305,7 @@ impl Policy {
     /// The systems that a case about somebody is about. What is done by hand is done whole or not at all: nobody can tell
     /// which of a few permissions a key cabinet holds.
     pub fn systems_of(&self, person: &Person, partial: bool) -> Vec<SystemId> {
-        let concerns = |of: &SystemPolicy| match &of.manual {
-            None => true,
-            Some(manual) => !partial && manual.only.concerns(person),
-        };
+        let concerns = |of: &SystemPolicy| of.only.concerns(person) && !(partial && of.manual.is_some());
         self.systems.iter().filter(|(_, of)| concerns(of)).map(|(system, _)| system.clone()).collect()
     }
 
@@ -291,6 +319,11 @@ fn lay_over(document: &mut Value, overlay: &Value) {
     match (document, overlay) {
         (Value::Object(fields), Value::Object(over)) => {
             for (name, value) in over {
+                // `null` takes out what stands there.
+                if value.is_null() {
+                    fields.remove(name);
+                    continue;
+                }
                 lay_over(fields.entry(name).or_insert(Value::Null), value);
             }
         }
@@ -366,8 +399,12 @@ mod tests {
             .unwrap()
         };
         let given = |only: Value, department: &str, employment: &str, partial: bool| {
-            let manual = serde_json::json!({"instructions": "Collect.", "due_seconds": 60, "only": only});
-            let systems = with(manual).unwrap().systems_of(&person(department, employment), partial);
+            let manual = serde_json::json!({"instructions": "Collect.", "due_seconds": 60});
+            let mut document = default_document();
+            document["systems"]["keys"] =
+                serde_json::json!({"owner": "sam.admin", "only": only, "manual": manual});
+            let policy = Policy::parse(document, "prod").unwrap();
+            let systems = policy.systems_of(&person(department, employment), partial);
             systems.iter().any(|system| system.as_str() == "keys")
         };
         let only = || serde_json::json!({"departments": ["Facilities"], "employment": ["contractor"]});

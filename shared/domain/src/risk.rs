@@ -347,7 +347,7 @@ fn new_country(activity: &Activity) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{Account, Asset, Grant, GrantKind, Sessions};
+    use crate::inventory::{Account, Asset, Grant, GrantKind, Next, Sessions};
 
     fn settings() -> RiskSettings {
         RiskSettings { window_days: 30, bulk_download: 100, external_shares: 5, flag_from: Severity::High }
@@ -409,6 +409,7 @@ mod tests {
             kind: "deploy_key".into(),
             name: "prod".into(),
             live_automation: true,
+            next: Next::Task,
         });
         assert_eq!(rules(&one, vec![]), (RiskLevel::Flagged, vec![Rule::LiveAutomation]));
     }

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use leaver_adapters::{
-    Adapter, Spec,
+    Adapter, Missing, Spec,
     http::{Clock, Reader, Writer},
     settings::Settings,
     slack,
 };
 use leaver_domain::{
     fault::Fault,
-    inventory::{Account, AccountStatus, Asset, Grant, GrantKind, Inventory, Sessions},
+    inventory::{Account, AccountStatus, Asset, Grant, GrantKind, Inventory, Next, Sessions},
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
@@ -112,7 +112,7 @@ impl World {
         let (_, auth) = slack::open(&settings).unwrap();
         let (began, seconds) = (self.began, Arc::clone(&self.seconds));
         let clock: Clock = Arc::new(move || began.plus(Duration::from_secs(seconds.load(Ordering::SeqCst))));
-        Writer::open(client, &slack::SPEC, &settings, auth, clock, Duration::from_secs(5)).unwrap()
+        Writer::open(client, slack::SPEC.hosts, &settings, auth, clock, Duration::from_secs(5)).unwrap()
     }
 }
 
@@ -148,6 +148,7 @@ impl Fake<'_> {
             kind: "automation".into(),
             name: "bot".into(),
             live_automation: true,
+            next: Next::Task,
         };
         Inventory {
             grants: held.grants.iter().map(grant).collect(),
@@ -198,6 +199,10 @@ impl Adapter for Fake<'_> {
     fn residues(&self, _: &Inventory) -> Vec<leaver_adapters::Residue> {
         Vec::new()
     }
+    async fn missing(&self, _: &Reader) -> Result<Vec<Missing>, Fault> {
+        Ok(Vec::new())
+    }
+
     async fn probe(&self, _: &Reader) -> Result<(), Fault> {
         Ok(())
     }

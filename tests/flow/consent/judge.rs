@@ -8,6 +8,7 @@ use leaver_domain::{
     deciding::Host,
     id::{CaseId, Username},
     ledger::EventKind,
+    measure::What,
     plan::{Action, Plan},
     ports::CaseStore,
     reviews::{self, ReviewKind},
@@ -53,6 +54,9 @@ impl Run {
                 );
                 self.seen.emergency += 1;
                 Ok(())
+            }
+            (_, RiskLevel::Flagged) if before.approval.is_none() && record.ends().is_some() => {
+                self.may_take_back(&record, &before).await
             }
             (_, RiskLevel::Flagged) => self.may_take(&record, &before, &risk, &written).await,
             _ => {
@@ -110,6 +114,32 @@ impl Run {
         self.enough(&id, subject, &manager, security, needed)?;
         self.seen.approved += 1;
         Ok(())
+    }
+
+    /// Whoever approved a measure agreed to its end: what it gave is taken back and nobody is asked again. Not where the system
+    /// was flagged when the person left and nobody agreed then: that was not the measure's to give.
+    async fn may_take_back(&mut self, case: &CaseRecord, system: &SystemRecord) -> Held {
+        let Some(id) = case.ends() else { return Ok(()) };
+        let measure = self.house.cases.measure(id).await.unwrap().unwrap();
+        let person = self.house.cases.person(&case.person.username).await.unwrap().unwrap();
+        let left = match &measure.what {
+            What::BreakGlass { case } => Some(case.clone()),
+            What::Exception { .. } => person.case,
+            _ => None,
+        };
+        if let Some(left) = left {
+            let then = self.house.cases.system(&left, &system.system).await.unwrap();
+            let refused = then
+                .and_then(|then| then.approval)
+                .is_some_and(|approval| approval.status != ApprovalStatus::Approved);
+            prop_assert!(
+                !refused,
+                "{}: {} was never agreed to when {left} asked",
+                case.case_id,
+                system.system
+            );
+        }
+        self.may_give_back(case).await
     }
 
     async fn may_give_back(&mut self, case: &CaseRecord) -> Held {

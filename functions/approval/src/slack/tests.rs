@@ -50,6 +50,7 @@ fn person(username: &str, slack: Option<&str>) -> Person {
         location: None,
         time_zone: None,
         contract_end: None,
+        last_day: None,
         status: PersonStatus::Active,
         case: None,
         legal_hold: None,

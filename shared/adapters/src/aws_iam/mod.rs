@@ -9,16 +9,18 @@
 mod read;
 
 use crate::{
-    Adapter, Residue, Spec,
+    Adapter, Missing, Part, Residue, Spec,
     auth::Auth,
     http::{Command, Reader, Writer},
+    missing_by_reads,
     settings::{OwnIdentity, Settings},
 };
 use async_trait::async_trait;
 use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{
-        Account, AccountStatus, Asset, Credential, CredentialKind, Grant, GrantKind, Inventory, Sessions,
+        Account, AccountStatus, Asset, Credential, CredentialKind, Grant, GrantKind, Inventory, Next,
+        Sessions,
     },
     person::Person,
     plan::{Action, ActionKind, Outcome},
@@ -32,6 +34,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub const SPEC: Spec = Spec {
     id: "aws_iam",
     name: "AWS IAM",
+    part: Part::Account,
     hosts: &[("", "https://iam.amazonaws.com"), ("cloudtrail", "https://cloudtrail.us-east-1.amazonaws.com")],
     settings: &[],
     scopes: &[
@@ -61,6 +64,21 @@ pub const SPEC: Spec = Spec {
         "iam:UpdateSigningCertificate",
         "iam:UpdateSSHPublicKey",
         "cloudtrail:LookupEvents",
+    ],
+    order: &[
+        "Put a policy on the user that denies everything: it is evaluated with every call, also for temporary credentials.",
+        "Make access keys, SSH keys, service credentials and certificates inactive; delete the console password.",
+        "Take policies, second factors and groups.",
+    ],
+    residuals: &[
+        "Sessions of roles that the user assumed go on until they end.",
+        "Automation that signs with the user's keys stops: that is why live keys are flagged.",
+    ],
+    setup: &[
+        "The adapter signs with its own function's role, which the template gives the actions below.",
+        "For another account, deploy there, or put the address of a proxy into `base_url`.",
+        "Tag users with `email` or `employee_id` where their names are neither.",
+        "Run `leaver doctor`.",
     ],
     source: "IAM 2010-05-08 and CloudTrail 2013-11-01, AWS service models",
 };
@@ -175,6 +193,7 @@ fn automation(keys: &[Credential], tags: &BTreeMap<String, String>, now: Timesta
         kind: "automation".to_owned(),
         name: format!("running with {}", key.label),
         live_automation: true,
+        next: Next::Task,
     };
     keys.iter().filter(live).map(asset).collect()
 }
@@ -352,6 +371,10 @@ impl Adapter for AwsIam {
                 lasts: hours(12),
             },
         ]
+    }
+
+    async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
+        missing_by_reads(http, read::permissions(http.now())).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

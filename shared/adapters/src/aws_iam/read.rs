@@ -224,6 +224,26 @@ pub(super) async fn probe(http: &Reader) -> Result<(), Fault> {
     user(http, "leaver-probe").await.map(|_| ())
 }
 
+/// Reads about a user that nobody has, each with the permission that it needs.
+pub(super) fn permissions(now: Timestamp) -> impl Iterator<Item = (&'static str, Query)> {
+    let reads = [
+        ("iam:GetUser", "GetUser"),
+        ("iam:GetLoginProfile", "GetLoginProfile"),
+        ("iam:ListAccessKeys", "ListAccessKeys"),
+        ("iam:ListAttachedUserPolicies", "ListAttachedUserPolicies"),
+        ("iam:ListGroupsForUser", "ListGroupsForUser"),
+        ("iam:ListMFADevices", "ListMFADevices"),
+        ("iam:ListServiceSpecificCredentials", "ListServiceSpecificCredentials"),
+        ("iam:ListSigningCertificates", "ListSigningCertificates"),
+        ("iam:ListSSHPublicKeys", "ListSSHPublicKeys"),
+        ("iam:ListUserPolicies", "ListUserPolicies"),
+        ("iam:ListUserTags", "ListUserTags"),
+    ];
+    let about_nobody = |(scope, action)| (scope, query(pairs(action, "leaver-probe", Vec::new())));
+    let log = ("cloudtrail:LookupEvents", events(&asked_of_log(("Username", "leaver-probe"), now)));
+    reads.into_iter().map(about_nobody).chain([log])
+}
+
 /// The user of that name.
 pub(super) async fn user(http: &Reader, name: &str) -> Result<Option<User>, Fault> {
     let found = single::<UserResult>(http, "GetUser", name, Vec::new()).await?;
@@ -349,6 +369,21 @@ pub(super) async fn activity(http: &Reader, user: &str, since: Timestamp) -> Res
     Ok(Activity { since, events, incomplete })
 }
 
+fn asked_of_log((key, value): (&str, &str), since: Timestamp) -> Value {
+    json!({
+        "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
+        "StartTime": since.seconds(), "MaxResults": 50,
+    })
+}
+
+fn events(body: &Value) -> Query {
+    Query::post(std::iter::empty())
+        .at("cloudtrail")
+        .header("x-amz-service", "cloudtrail")
+        .header("x-amz-target", LOOK_UP)
+        .json_as("application/x-amz-json-1.1", body.clone())
+}
+
 /// Adds the events that carry an attribute, newest first; says whether there were more than may be read.
 async fn look_up(
     http: &Reader,
@@ -356,17 +391,9 @@ async fn look_up(
     since: Timestamp,
     found: &mut Vec<LogEvent>,
 ) -> Result<bool, Fault> {
-    let mut body = json!({
-        "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
-        "StartTime": since.seconds(), "MaxResults": 50,
-    });
+    let mut body = asked_of_log((key, value), since);
     for _ in 0..EVENT_PAGES {
-        let query = Query::post(std::iter::empty())
-            .at("cloudtrail")
-            .header("x-amz-service", "cloudtrail")
-            .header("x-amz-target", LOOK_UP)
-            .json_as("application/x-amz-json-1.1", body.clone());
-        let page: EventPage = http.ask(query).await?.json()?;
+        let page: EventPage = http.ask(events(&body)).await?.json()?;
         found.extend(page.events);
         let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(false) };
         body["NextToken"] = token.into();

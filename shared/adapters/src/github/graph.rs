@@ -2,17 +2,19 @@
 
 use super::GITHUB;
 use crate::{
-    http::{Answer, Query, Reader},
-    page,
+    graphql::{Dialect, typed},
+    http::Reader,
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{Grant, GrantKind},
     person::Person,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+const GRAPH: Dialect = Dialect { accept: GITHUB, kind: kind_of };
 
 /// Identities by each of the person's names, and by the login that the company recorded. A hundred are more than any
 /// sane answer has: two are ambiguous already.
@@ -36,33 +38,6 @@ const REPOSITORIES: &str = "query($org:String!,$login:String!,$after:String){org
 repositories(first:100,after:$after){pageInfo{hasNextPage endCursor}\
 nodes{name isPrivate forkCount deployKeys(first:1){totalCount}\
 collaborators(first:1,affiliation:DIRECT,login:$login){edges{permission node{login}}}}}}}";
-
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    data: Value,
-    #[serde(default)]
-    errors: Vec<GraphError>,
-}
-
-#[derive(Deserialize)]
-struct GraphError {
-    r#type: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<T> {
-    page_info: PageInfo,
-    nodes: Vec<Option<T>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_next_page: bool,
-    end_cursor: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Identities {
@@ -169,51 +144,14 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// The data of a GraphQL answer, which is 200 also where it is a refusal.
-fn data_of(answer: &Answer) -> Result<Value, Fault> {
-    let envelope: Envelope = answer.json()?;
-    let Some(error) = envelope.errors.first() else { return Ok(envelope.data) };
-    let said = error.r#type.as_deref().unwrap_or("an error without a type");
-    let kind = match said {
+fn kind_of(said: &str) -> FaultKind {
+    match said {
         "RATE_LIMITED" | "RATE_LIMIT" => FaultKind::Throttled,
         "FORBIDDEN" | "INSUFFICIENT_SCOPES" => FaultKind::PermissionMissing,
         "NOT_FOUND" => FaultKind::NotFound,
         "INTERNAL" | "SERVICE_UNAVAILABLE" => FaultKind::Unavailable,
         _ => FaultKind::UnexpectedShape,
-    };
-    Err(Fault::new(kind, format!("POST /graphql: {said}")))
-}
-
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
-    serde_json::from_value(value)
-        .map_err(|_| Fault::shape("POST /graphql: a field is missing or of another type"))
-}
-
-fn request(query: &str, variables: Value) -> Query {
-    Query::post(["graphql"]).header("accept", GITHUB).json(json!({"query": query, "variables": variables}))
-}
-
-/// Follows the list at `place` to its end and keeps what `keep` makes of its entries.
-async fn walk<N: DeserializeOwned, T>(
-    http: &Reader,
-    query: &str,
-    variables: Value,
-    place: &str,
-    mut keep: impl FnMut(N) -> Option<T>,
-) -> Result<Vec<T>, Fault> {
-    let ask = |after: Option<&str>| {
-        let mut variables = variables.clone();
-        variables["after"] = json!(after);
-        Ok(request(query, variables))
-    };
-    page::by_token(http, ask, |answer| {
-        let mut data = data_of(answer)?;
-        let list = data.pointer_mut(place).map(Value::take).unwrap_or_default();
-        let page: Page<N> = typed(list)?;
-        let next = page.page_info.end_cursor.filter(|_| page.page_info.has_next_page);
-        Ok((page.nodes.into_iter().flatten().filter_map(&mut keep).collect(), next))
-    })
-    .await
+    }
 }
 
 /// The person's login: as the company recorded it, by the organisation's SAML identities, or by an e-mail address at a
@@ -228,7 +166,7 @@ pub(super) async fn login_of(
         "org": org, "email": who.email, "username": who.username.as_str(),
         "login": recorded.unwrap_or_default(), "recorded": recorded.is_some(),
     });
-    let mut data = data_of(&http.ask(request(IDENTITIES, variables)).await?)?;
+    let mut data = GRAPH.ask(http, IDENTITIES, variables).await?;
     let provider = data.pointer_mut("/organization/samlIdentityProvider").map(Value::take);
     let provider = provider.ok_or_else(|| Fault::shape("POST /graphql: no organization in the answer"))?;
     let lists: Option<BTreeMap<String, Identities>> = typed(provider)?;
@@ -254,7 +192,7 @@ pub(super) async fn login_of(
             ours.then_some(member.login)
         };
         let variables = json!({"org": org});
-        for login in walk(http, MEMBERS, variables, "/organization/membersWithRole", keep).await? {
+        for login in GRAPH.walk(http, MEMBERS, variables, "/organization/membersWithRole", keep).await? {
             logins.insert(login.to_ascii_lowercase(), (login, "verified_email"));
         }
     }
@@ -268,57 +206,53 @@ pub(super) async fn login_of(
 /// The teams that the person belongs to.
 pub(super) async fn teams(http: &Reader, org: &str, login: &str) -> Result<Vec<Grant>, Fault> {
     let variables = json!({"org": org, "login": login});
-    walk(http, TEAMS, variables, "/organization/teams", |team: Team| {
-        let role = team.members.of(login).map(str::to_ascii_lowercase);
-        let fixed = match role {
-            // GitHub puts this before the slug of every team that the enterprise keeps.
-            _ if team.slug.starts_with("ent:") => Some("kept by the enterprise, not by the organisation"),
-            None => Some("belongs to it through a child team"),
-            Some(_) => None,
-        };
-        Some(Grant {
-            id: format!("team:{}:{}", team.slug, role.as_deref().unwrap_or("member")),
-            kind: GrantKind::Group,
-            name: team.name,
-            privileged: false,
-            fixed: fixed.map(str::to_owned),
-            sole_holder: false,
+    GRAPH
+        .walk(http, TEAMS, variables, "/organization/teams", |team: Team| {
+            let role = team.members.of(login).map(str::to_ascii_lowercase);
+            let fixed = match role {
+                // GitHub puts this before the slug of every team that the enterprise keeps.
+                _ if team.slug.starts_with("ent:") => Some("kept by the enterprise, not by the organisation"),
+                None => Some("belongs to it through a child team"),
+                Some(_) => None,
+            };
+            Some(Grant {
+                id: format!("team:{}:{}", team.slug, role.as_deref().unwrap_or("member")),
+                kind: GrantKind::Group,
+                name: team.name,
+                privileged: false,
+                fixed: fixed.map(str::to_owned),
+                sole_holder: false,
+            })
         })
-    })
-    .await
+        .await
 }
 
 /// All repositories of the organisation that the App may see, with what the person was given on each.
 pub(super) async fn repositories(http: &Reader, org: &str, login: &str) -> Result<Vec<Repository>, Fault> {
     let variables = json!({"org": org, "login": login});
-    walk(http, REPOSITORIES, variables, "/organization/repositories", |node: RepositoryNode| {
-        let held = node.collaborators.as_ref().and_then(|edges| edges.of(login));
-        let permission = held.map(|permission| match permission {
-            "ADMIN" => "admin",
-            "MAINTAIN" => "maintain",
-            "WRITE" => "push",
-            "TRIAGE" => "triage",
-            _ => "pull",
-        });
-        let (forked, has_keys) = (node.is_private && node.fork_count > 0, node.deploy_keys.total > 0);
-        let matters = forked || has_keys || permission.is_some();
-        matters.then_some(Repository { name: node.name, forked, has_keys, permission })
-    })
-    .await
+    GRAPH
+        .walk(http, REPOSITORIES, variables, "/organization/repositories", |node: RepositoryNode| {
+            let held = node.collaborators.as_ref().and_then(|edges| edges.of(login));
+            let permission = held.map(|permission| match permission {
+                "ADMIN" => "admin",
+                "MAINTAIN" => "maintain",
+                "WRITE" => "push",
+                "TRIAGE" => "triage",
+                _ => "pull",
+            });
+            let (forked, has_keys) = (node.is_private && node.fork_count > 0, node.deploy_keys.total > 0);
+            let matters = forked || has_keys || permission.is_some();
+            matters.then_some(Repository { name: node.name, forked, has_keys, permission })
+        })
+        .await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::receive;
 
-    async fn answer(body: &str) -> Answer {
-        let response = ::http::Response::new(body.to_owned());
-        receive(reqwest::Response::from(response), "POST /graphql".into()).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_refusal_inside_200_is_a_fault() {
+    #[test]
+    fn a_refusal_has_a_kind() {
         let cases = [
             ("RATE_LIMITED", FaultKind::Throttled),
             ("FORBIDDEN", FaultKind::PermissionMissing),
@@ -327,10 +261,8 @@ mod tests {
             ("undefinedField", FaultKind::UnexpectedShape),
         ];
         for (said, kind) in cases {
-            let body = json!({"data": null, "errors": [{"type": said, "message": "no"}]}).to_string();
-            assert_eq!(data_of(&answer(&body).await).unwrap_err().kind, kind, "{said}");
+            assert_eq!(kind_of(said), kind, "{said}");
         }
-        assert_eq!(data_of(&answer(r#"{"data":{"a":1}}"#).await).unwrap(), json!({"a": 1}));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Asset, Credential, CredentialKind, Grant, GrantKind},
+    inventory::{Asset, Credential, CredentialKind, Grant, GrantKind, Next},
     time::Timestamp,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -324,6 +324,7 @@ pub(super) async fn of_repositories(
                 kind: "deploy_key".into(),
                 name: format!("{} of {}", key.title, repository.name),
                 live_automation: recent && key.enabled != Some(false),
+                next: Next::Task,
             });
         }
     }
@@ -335,6 +336,7 @@ pub(super) async fn of_repositories(
             kind: "private_fork".into(),
             name: fork.full_name,
             live_automation: false,
+            next: Next::Task,
         }));
     }
     Ok(assets)
@@ -371,6 +373,7 @@ pub(super) async fn hooks(http: &Reader, org: &str, login: &str) -> Result<Vec<A
                 kind: "webhook".into(),
                 name: format!("webhook {} of {repository}", hook.id),
                 live_automation: hook.active && answered.is_some_and(|code| (200..300).contains(&code)),
+                next: Next::Task,
             });
         }
     }

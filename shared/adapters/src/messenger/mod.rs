@@ -8,9 +8,8 @@ mod tests;
 pub use blocks::{blocks, fallback};
 
 use crate::{
-    Spec,
     auth::Auth,
-    http::{Answer, Clock, Command, Query, Writer, receive, unreachable},
+    http::{Answer, Clock, Command, Hosts, Query, Writer, receive, unreachable},
     settings::Settings,
     slack::web,
 };
@@ -28,15 +27,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::{Origin, Url};
 
-/// What is known of the app without asking it. It is no row of the registry: nothing is revoked through it.
-pub const SPEC: Spec = Spec {
-    id: "slack_app",
-    name: "leaver's Slack app",
-    hosts: &[("", "https://slack.com/api")],
-    settings: &[("bot_token", "bot token (xoxb) of the app"), ("signing_secret", "the app's signing secret")],
-    scopes: &["chat:write", "users:read", "users:read.email"],
-    source: "Slack Web API 1.7.0; Block Kit and interactivity, docs.slack.dev",
-};
+/// The name under which the app's secret is known. It is no row of the registry: nothing is revoked through it. The app's bot
+/// needs the scopes `chat:write`, `users:read` and `users:read.email` (Slack Web API 1.7.0; Block Kit and interactivity,
+/// docs.slack.dev), and its secret holds `bot_token` and `signing_secret`.
+pub const ID: &str = "slack_app";
+
+const HOSTS: Hosts = &[("", "https://slack.com/api")];
 
 /// Where Slack takes answers to a press.
 const HOOKS: &str = "https://hooks.slack.com";
@@ -95,7 +91,7 @@ impl SlackMessenger {
     ) -> Result<Self, Fault> {
         let auth = Auth::bearer(settings.secret("bot_token")?.clone());
         let hooks = settings.url("hooks", HOOKS)?;
-        let http = Writer::open(client.clone(), &SPEC, settings, auth, clock, budget)?;
+        let http = Writer::open(client.clone(), HOSTS, settings, auth, clock, budget)?;
         Ok(Self { http, client, hooks: vec![hooks.origin()] })
     }
 

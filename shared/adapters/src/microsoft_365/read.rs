@@ -8,7 +8,7 @@ use crate::{
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, Asset, Credential, CredentialKind, Grant, GrantKind},
+    inventory::{Account, AccountStatus, Asset, Credential, CredentialKind, Grant, GrantKind, Next},
     person::Person,
     time::Timestamp,
 };
@@ -36,9 +36,9 @@ pub(super) const METHODS: [(&str, &str, &str); 7] = [
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct User {
-    pub(super) id: String,
-    user_principal_name: String,
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) user_principal_name: String,
     mail: Option<String>,
     employee_id: Option<String>,
     user_type: Option<String>,
@@ -147,7 +147,7 @@ pub(super) struct Licence {
     sku_part_number: Option<String>,
 }
 
-pub(super) fn users<'a>(rest: impl IntoIterator<Item = &'a str>) -> Query {
+pub(crate) fn users<'a>(rest: impl IntoIterator<Item = &'a str>) -> Query {
     Query::get(["users"].into_iter().chain(rest))
 }
 
@@ -157,7 +157,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A list to its end: Graph gives the whole address of each next page.
-pub(super) async fn list<T: DeserializeOwned>(http: &Reader, first: Query) -> Result<Vec<T>, Fault> {
+pub(crate) async fn list<T: DeserializeOwned>(http: &Reader, first: Query) -> Result<Vec<T>, Fault> {
     page::by_token(
         http,
         |link| link.map_or_else(|| Ok(first.clone()), |link| http.follow(&first, link)),
@@ -168,7 +168,7 @@ pub(super) async fn list<T: DeserializeOwned>(http: &Reader, first: Query) -> Re
 
 /// The user who is meant. The read by name is exact and current; the filter only adds candidates, so that a second
 /// account with the same address or number is seen.
-pub(super) async fn user(http: &Reader, who: &Person) -> Result<Option<(User, &'static str)>, Fault> {
+pub(crate) async fn user(http: &Reader, who: &Person) -> Result<Option<(User, &'static str)>, Fault> {
     let login = who.login_or_email("microsoft_365");
     let mut all: Vec<(User, &'static str)> = Vec::new();
     if let Some(answer) = http.find(users([login]).query("$select", SELECT)).await? {
@@ -452,5 +452,6 @@ pub(super) fn asset(object: Object, now: Timestamp) -> Asset {
         id: object.id,
         kind,
         live_automation: live,
+        next: Next::Task,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Asset, Credential, CredentialKind, Grant, GrantKind, Sessions},
+    inventory::{Asset, Credential, CredentialKind, Grant, GrantKind, Next, Sessions},
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -373,7 +373,7 @@ pub(super) async fn apps(
     for (id, one) in apps {
         let name = one.service_type.clone().or_else(|| one.app_type.clone()).unwrap_or_else(|| id.clone());
         if lives_on(&one) {
-            assets.push(Asset { id, kind: "app".into(), name, live_automation: true });
+            assets.push(Asset { id, kind: "app".into(), name, live_automation: true, next: Next::Task });
         } else {
             credentials.push(Credential {
                 id,

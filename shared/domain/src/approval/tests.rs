@@ -52,6 +52,7 @@ fn person(username: &str, manager: &str) -> Person {
         legal_hold: None,
         protected: false,
         contract_end: None,
+        last_day: None,
         logins: Default::default(),
         version: 1,
     }

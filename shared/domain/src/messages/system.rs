@@ -80,6 +80,8 @@ fn step(action: &Action, before: Option<&State>) -> String {
         ActionKind::RemoveGroup => ("held".to_owned(), "taken away"),
         ActionKind::RemoveDelegation => ("forwarded".to_owned(), "stopped"),
         ActionKind::RemoveLicence => ("seat taken".to_owned(), "given back"),
+        ActionKind::RecordEnd => ("running".to_owned(), "ended"),
+        ActionKind::OpenTicket => ("not asked for".to_owned(), "asked for"),
         ActionKind::EnableAccount => (account(), "can log in"),
         ActionKind::AddGrant => ("not held".to_owned(), "held"),
         ActionKind::EnableApiKey => ("void".to_owned(), "usable"),

@@ -1,9 +1,14 @@
 //! The one HTTP client that all adapters use: addresses injected, secrets kept out of errors, answers limited,
 //! every status turned into a fault in one table.
 
-use crate::{Spec, auth::Auth, settings::Settings, sigv4::REJECTED};
+mod faults;
+
+pub(crate) use faults::{fault_of, plain, wait_asked};
+
+use crate::{auth::Auth, pace::Pace, settings::Settings};
 use leaver_domain::{
     fault::{Fault, FaultKind},
+    pace::{Call as Kind, Pacer},
     time::Timestamp,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +18,12 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
@@ -25,6 +35,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(12);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// Tries of one call inside an invocation.
 const TRIES: u32 = 3;
+
+/// Where a system's API listens: a host's name (empty for the main one) and its address at the vendor.
+pub type Hosts = &'static [(&'static str, &'static str)];
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -82,7 +95,7 @@ macro_rules! call {
                 })
             }
 
-            /// At another of the system's hosts, by its name in [`Spec::hosts`].
+            /// At another of the system's hosts, by its name in [`crate::Spec::hosts`].
             pub fn at(mut self, host: &'static str) -> Self {
                 self.0.host = host;
                 self
@@ -214,6 +227,7 @@ struct Core {
     auth: Auth,
     clock: Clock,
     deadline: Instant,
+    pace: OnceLock<Pace>,
 }
 
 /// Reads from one system. It has no way to send a [`Command`]: a dry run holds nothing else.
@@ -260,18 +274,24 @@ impl Writer {
     /// `CredentialRejected` where an address in the settings is unusable.
     pub fn open(
         client: reqwest::Client,
-        spec: &Spec,
+        of: Hosts,
         settings: &Settings,
         auth: Auth,
         clock: Clock,
         budget: Duration,
     ) -> Result<Self, Fault> {
         let mut hosts = BTreeMap::new();
-        for (name, vendor) in spec.hosts {
+        for (name, vendor) in of {
             hosts.insert(*name, settings.url(name, vendor)?);
         }
         let deadline = Instant::now() + budget;
-        Ok(Self(Reader(Arc::new(Core { client, hosts, auth, clock, deadline }))))
+        Ok(Self(Reader(Arc::new(Core { client, hosts, auth, clock, deadline, pace: OnceLock::new() }))))
+    }
+
+    /// The same, keeping to the vendor's quotas together with all other connections to the system.
+    pub fn paced(self, system: &str, pacer: Arc<dyn Pacer>) -> Self {
+        self.0.0.pace.get_or_init(|| Pace::new(system, pacer));
+        self
     }
 
     /// Only the reading half.
@@ -285,7 +305,7 @@ impl Writer {
     /// # Errors
     /// As the status table says.
     pub async fn tell(&self, command: Command) -> Result<Answer, Fault> {
-        self.0.send(command.0, |kind| kind == FaultKind::Throttled).await
+        self.0.send(command.0, Kind::Write, |kind| kind == FaultKind::Throttled).await
     }
 }
 
@@ -295,7 +315,8 @@ impl Reader {
     /// # Errors
     /// As the status table says.
     pub async fn ask(&self, query: Query) -> Result<Answer, Fault> {
-        self.send(query.0, |kind| matches!(kind, FaultKind::Throttled | FaultKind::Unavailable)).await
+        let again = |kind| matches!(kind, FaultKind::Throttled | FaultKind::Unavailable);
+        self.send(query.0, Kind::Read, again).await
     }
 
     /// Reads what may be missing: `None` for 404.
@@ -331,6 +352,19 @@ impl Reader {
         (self.0.clock)()
     }
 
+    /// Which of these scopes the vendor gives no token for.
+    ///
+    /// # Errors
+    /// What fetching a token says.
+    pub async fn scopes_refused(&self, scopes: &[&'static str]) -> Result<Vec<&'static str>, Fault> {
+        self.0.auth.refused(&self.0.client, scopes, self.now()).await
+    }
+
+    /// How much of the invocation's time is left, for systems that are not reached by HTTP.
+    pub fn left(&self) -> Duration {
+        self.0.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Waits within the invocation's time, for changes that the vendor makes in the background.
     /// False where that time is not left.
     pub async fn pause(&self, time: Duration) -> bool {
@@ -348,19 +382,56 @@ impl Reader {
             .ok_or_else(|| Fault::new(FaultKind::Internal, format!("no host `{host}` in the spec")))
     }
 
-    async fn send(&self, call: Call, again: impl Fn(FaultKind) -> bool) -> Result<Answer, Fault> {
+    /// Waits for the call's place among all that reach this system.
+    async fn take_place(&self, call: &Call, kind: Kind) -> Result<(), Fault> {
+        let Some(pace) = self.0.pace.get() else { return Ok(()) };
+        let patience = LONGEST_WAIT.min(self.left().saturating_sub(Duration::from_secs(2)));
+        let wait = pace.enter((call.host, &call.path), kind, self.now(), patience).await;
+        let full = || Fault::new(FaultKind::Throttled, "the vendor's quota is used up by other cases");
+        let wait = wait.ok_or_else(|| full().after(Some(LONGEST_WAIT)))?;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, call: Call, of: Kind, again: impl Fn(FaultKind) -> bool) -> Result<Answer, Fault> {
         let mut tried = 0;
         loop {
             tried += 1;
-            let fault = match self.once(&call).await {
+            self.take_place(&call, of).await?;
+            match self.once(&call).await {
                 Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            let wait = fault.retry_after.unwrap_or(Duration::from_millis(150 * 2_u64.pow(tried)));
-            if tried >= TRIES || !again(fault.kind) || wait > LONGEST_WAIT || !self.pause(wait).await {
-                return Err(fault);
+                Err(fault) => self.try_again(tried, fault, &again).await?,
             }
         }
+    }
+
+    /// Waits before a call that failed is tried again, for every protocol.
+    ///
+    /// # Errors
+    /// The failure itself, where it is not to be repeated or not within the invocation's time.
+    pub(crate) async fn try_again(
+        &self,
+        tried: u32,
+        fault: Fault,
+        again: impl Fn(FaultKind) -> bool,
+    ) -> Result<(), Fault> {
+        if let (FaultKind::Throttled, Some(wait), Some(pace)) =
+            (fault.kind, fault.retry_after, self.0.pace.get())
+        {
+            pace.hold(self.now().plus(wait)).await;
+        }
+        let wait = fault.retry_after.unwrap_or(Duration::from_millis(150 * 2_u64.pow(tried)));
+        if tried >= TRIES || !again(fault.kind) || wait > LONGEST_WAIT || !self.pause(wait).await {
+            return Err(fault);
+        }
+        Ok(())
+    }
+
+    /// How long one call may take now.
+    pub(crate) fn call_limit(&self) -> Duration {
+        self.left().min(CALL_LIMIT)
     }
 
     async fn once(&self, call: &Call) -> Result<Answer, Fault> {
@@ -374,9 +445,10 @@ impl Reader {
         }
         let what = format!("{} /{}", call.method, url.path().trim_start_matches(base.path()));
         let request = self.build(call, url)?;
-        let left = self.0.deadline.saturating_duration_since(Instant::now()).min(CALL_LIMIT);
+        let left = self.call_limit();
         let sent = async {
-            let request = self.0.auth.authorize(&self.0.client, request, (self.0.clock)()).await?;
+            let request =
+                self.0.auth.at(call.host).authorize(&self.0.client, request, (self.0.clock)()).await?;
             let response =
                 self.0.client.execute(request).await.map_err(|error| unreachable(&what, &error))?;
             receive(response, what.clone()).await
@@ -434,64 +506,4 @@ pub(crate) async fn receive(mut response: reqwest::Response, what: String) -> Re
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, headers, body, what })
-}
-
-/// The status table. Vendors that say "slow down" or "no such thing" inside another status are recognised by the
-/// code in the body.
-pub(crate) fn fault_of(answer: &Answer, now: Timestamp) -> Fault {
-    let code = vendor_code(answer.text()).unwrap_or_default();
-    let limited = answer.headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
-    let kind = match (answer.status, code.as_str()) {
-        (429, _) | (_, "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded") => {
-            FaultKind::Throttled
-        }
-        (_, "Throttling" | "ThrottlingException" | "TooManyRequestsException") => FaultKind::Throttled,
-        (403, _) if limited || answer.headers.contains_key("retry-after") => FaultKind::Throttled,
-        (_, "NoSuchEntity") => FaultKind::NotFound,
-        (400 | 403, code) if REJECTED.contains(&code) => FaultKind::CredentialRejected,
-        (400, "AccessDeniedException") => FaultKind::PermissionMissing,
-        (401, _) => FaultKind::CredentialRejected,
-        (403, _) => FaultKind::PermissionMissing,
-        (404 | 410, _) => FaultKind::NotFound,
-        (400 | 409 | 412 | 422, _) => FaultKind::Conflict,
-        (408 | 425 | 500..=599, _) => FaultKind::Unavailable,
-        _ => FaultKind::UnexpectedShape,
-    };
-    let said = if code.is_empty() { String::new() } else { format!(" ({code})") };
-    let wait = matches!(kind, FaultKind::Throttled | FaultKind::Unavailable)
-        .then(|| wait_asked(&answer.headers, now));
-    Fault::new(kind, format!("{}: HTTP {}{said}", answer.what, answer.status)).after(wait.flatten())
-}
-
-/// The vendor's own error code, where the body has one in a usual place. Only short tokens pass: a message could
-/// quote what was sent.
-fn vendor_code(body: &str) -> Option<String> {
-    let token = |text: &str| {
-        let plain = text.len() <= 60 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        (plain && !text.is_empty()).then(|| text.to_owned())
-    };
-    if let Some((_, rest)) = body.split_once("<Code>") {
-        return token(rest.split('<').next()?);
-    }
-    let json: Value = serde_json::from_str(body).ok()?;
-    let places = ["/error/errors/0/reason", "/error/code", "/errorCode", "/code", "/error", "/__type"];
-    places
-        .iter()
-        .filter_map(|place| json.pointer(place)?.as_str())
-        .find_map(|text| token(text.rsplit('#').next().unwrap_or(text)))
-}
-
-/// How long the vendor asks to wait: `Retry-After` in seconds or as a date, or an epoch reset. At most an hour.
-fn wait_asked(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let limit = |wait: Duration| wait.min(Duration::from_secs(3600));
-    if let Some(value) = text("retry-after") {
-        if let Ok(seconds) = value.parse::<u64>() {
-            return Some(limit(Duration::from_secs(seconds)));
-        }
-        let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-        return Some(limit(Timestamp::from_jiff(at).since(now)));
-    }
-    let reset = text("x-rate-limit-reset").or_else(|| text("x-ratelimit-reset"))?.parse::<i64>().ok()?;
-    Some(limit(Timestamp::from_millis(reset.checked_mul(1000)?)?.since(now)))
 }

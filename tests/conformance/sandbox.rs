@@ -1,7 +1,8 @@
 //! A sandbox of the test's own, and adapters connected to it.
 
+use crate::postgres::Postgres;
 use leaver_adapters::{
-    Adapter, Spec,
+    Adapter, Spec, custom,
     http::Writer,
     messenger::SlackMessenger,
     restore::{self, Wanted},
@@ -9,6 +10,7 @@ use leaver_adapters::{
     settings::Settings,
 };
 use leaver_domain::{
+    custom::Custom,
     inventory::Inventory,
     person::Person,
     plan::{ActionKind, Scope},
@@ -29,6 +31,8 @@ pub struct Stage {
     pub url: String,
     /// The settings that reach its stand-ins, per system.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// The real server behind the stand-in of PostgreSQL, where one was asked for.
+    pub postgres: Option<Postgres>,
     client: reqwest::Client,
 }
 
@@ -46,6 +50,18 @@ impl Stage {
         Self::start_with([]).await
     }
 
+    /// Starts one for these systems, with the real services that their stand-ins need.
+    pub async fn start_for(systems: impl IntoIterator<Item = &str>) -> Self {
+        if !systems.into_iter().any(|system| system == "postgresql") {
+            return Self::start().await;
+        }
+        let postgres = Postgres::start().await;
+        let mut stage = Self::start_with([("postgresql", "server_url", &postgres.url)]).await;
+        stage.postgres = Some(postgres);
+        stage.reset().await;
+        stage
+    }
+
     /// Starts one with further settings: system, name, value.
     pub async fn start_with<const N: usize>(further: [(&str, &str, &str); N]) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -57,7 +73,7 @@ impl Stage {
         }
         let sandbox = Sandbox::new(settings.clone()).expect("the sample people");
         tokio::spawn(sandbox.serve(listener));
-        Self { url, settings, client: leaver_adapters::http::client().expect("a client") }
+        Self { url, settings, postgres: None, client: leaver_adapters::http::client().expect("a client") }
     }
 
     /// The adapter of a system, connected for this long.
@@ -77,8 +93,25 @@ impl Stage {
         let (adapter, auth) = leaver_adapters::open(system, &settings).expect("usable settings");
         let clock: leaver_adapters::http::Clock = Arc::new(now);
         let http =
-            Writer::open(self.client.clone(), spec, &settings, auth, clock, budget).expect("addresses");
+            Writer::open(self.client.clone(), spec.hosts, &settings, auth, clock, budget).expect("addresses");
         Connected { adapter, http }
+    }
+
+    /// A system that policy configures, connected for this long.
+    pub fn connect_custom(&self, system: &str, of: &Custom, budget: Duration) -> Connected {
+        let settings = Settings::from_pairs(system, self.settings[system].clone());
+        let id = system.parse().expect("an id");
+        let (adapter, auth) = custom::open(&id, of, &settings).expect("usable settings");
+        let http = Writer::open(self.client.clone(), custom::HOSTS, &settings, auth, Arc::new(now), budget);
+        Connected { adapter, http: http.expect("addresses") }
+    }
+
+    /// HR ends somebody's employment in the HRIS, as it does before the HRIS tells leaver of it.
+    pub async fn employment_ends(&self, username: &str) {
+        let body = json!({"username": username});
+        let sent = self.client.post(format!("{}/_sandbox/hris/terminate", self.url)).json(&body).send().await;
+        let status = sent.expect("the sandbox").status();
+        assert!(status.is_success(), "{username}: {status}");
     }
 
     /// leaver's Slack app, connected for this long.
@@ -174,6 +207,8 @@ pub fn full_scope() -> Scope {
         RemoveGroup,
         RemoveDelegation,
         RemoveLicence,
+        RecordEnd,
+        OpenTicket,
     ];
     Scope { kinds: kinds.into(), grants: None }
 }

@@ -1,0 +1,54 @@
+//! What makes a case complete, and what its records tell.
+
+use super::*;
+
+fn system(status: SystemStatus) -> SystemRecord {
+    let subject = Subject { username: "john".parse().unwrap(), employee_id: "E1".parse().unwrap() };
+    let at = Timestamp::from_millis(0).unwrap();
+    let trigger = Trigger {
+        source: "hris".into(),
+        event_id: "e".parse().unwrap(),
+        by: "hris".into(),
+        kind: "user_terminated".into(),
+        at,
+        received_at: at,
+        body: Digest::ZERO,
+    };
+    let case = CaseRecord {
+        case_id: "c".parse().unwrap(),
+        mode: Mode::Leave,
+        status: CaseStatus::Running,
+        person: subject,
+        reason: "r".into(),
+        trigger,
+        policy_digest: Digest::ZERO,
+        created_at: at,
+        dates: Dates::default(),
+        effective_at: at,
+        closed_at: None,
+        checkpoint_size: None,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: BTreeSet::new(),
+        restores: None,
+        person_was: None,
+        measure: None,
+        run: 1,
+        systems: vec![],
+        findings: vec![],
+        log: vec![],
+        version: 1,
+    };
+    SystemRecord { status, ..SystemRecord::queued(&case, "okta".parse().unwrap()) }
+}
+
+#[test]
+fn only_verified_and_not_applicable_make_a_case_complete() {
+    use SystemStatus::*;
+    for status in SystemStatus::ALL {
+        let complete = fold(&[system(Verified), system(status)]) == CaseStatus::Complete;
+        assert_eq!(complete, matches!(status, Verified | NotApplicable), "{status:?}");
+    }
+    assert_eq!(fold(&[system(AwaitingApproval), system(ManualTask)]), CaseStatus::AwaitingApproval);
+}
