@@ -193,6 +193,11 @@ impl House {
         DynamoCases::new(&self.aws.sdk().expect("the SDK"), &self.local.tables.cases)
     }
 
+    /// The lanes of all systems, with all rights.
+    pub(crate) fn pace(&self) -> DynamoPace {
+        DynamoPace::new(&self.aws.sdk().expect("the SDK"), "leaver-local-pace")
+    }
+
     /// The ledger's table under another log's name, with all rights.
     pub(crate) fn ledger(&self, origin: &str) -> DynamoLedger {
         DynamoLedger::new(&self.aws.sdk().expect("the SDK"), &self.local.tables.ledger, origin)

@@ -7,6 +7,7 @@ use leaver_domain::{
     id::{CaseId, MeasureId},
     inventory::{Asset, Inventory, Next},
     measure::{Measure, MeasureStatus, What},
+    pace::{Budget, Call, Pacer as _},
     person::PersonStatus,
     ports::{CaseStore, Change, StoreError},
 };
@@ -182,4 +183,27 @@ pub(crate) async fn measures_are_due_in_the_order_of_their_time(house: Arc<House
         cases.commit(&[Change::Measure(Box::new(measure))]).await.expect("written");
     }
     assert_eq!(due(7).await, [], "what is over is not looked at");
+}
+
+/// Forty calls at once at one lane: each gets a place of its own, and no two share one.
+pub(crate) async fn a_lane_is_moved_on_once_by_each(house: Arc<House>) {
+    let pace = house.pace();
+    let budget = Budget { lane: "test", calls: 60, seconds: 60, burst: 8 };
+    let (now, patience) = (leaver_tests::sandbox::now(), Duration::from_secs(4));
+    let enter = |_| pace.enter("e2e", &budget, Call::Write, now, patience);
+    let mut waits: Vec<u64> = futures_util::future::join_all((0..40).map(enter))
+        .await
+        .into_iter()
+        .filter_map(|entered| entered.expect("the lanes"))
+        .map(|wait| u64::try_from(wait.as_millis()).expect("short"))
+        .collect();
+    waits.sort_unstable();
+    // Eight at once, then one a second for as long as somebody is patient.
+    assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 1_000, 2_000, 3_000, 4_000]);
+    assert_eq!(pace.held("e2e", now).await.expect("read"), None);
+    let (soon, later) = (now.plus(Duration::from_secs(5)), now.plus(Duration::from_secs(9)));
+    pace.hold("e2e", later).await.expect("written");
+    pace.hold("e2e", soon).await.expect("a shorter wait changes nothing");
+    assert_eq!(pace.held("e2e", now).await.expect("read"), Some(later));
+    assert_eq!(pace.held("e2e", later).await.expect("read"), None);
 }

@@ -12,6 +12,7 @@ mod held;
 mod intake;
 mod measures;
 mod named;
+mod pacing;
 mod restoring;
 mod sealing;
 mod slack;
