@@ -6,7 +6,7 @@ use leaver_cli::{
     progress::Progress,
 };
 use leaver_domain::time::Timestamp;
-use leaver_platform::{DynamoCases, DynamoLedger};
+use leaver_platform::{DynamoCases, DynamoLedger, DynamoPace};
 use leaver_tests::sandbox::now;
 use serde_json::{Value, json};
 use std::{
