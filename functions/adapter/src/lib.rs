@@ -5,6 +5,7 @@
 
 mod ending;
 mod gate;
+mod neighbours;
 mod restore;
 mod run;
 mod verify;
@@ -13,6 +14,7 @@ use leaver_adapters::{Adapter, http::Writer};
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
+    gathering::Gathering,
     id::{CaseId, SystemId},
     measures,
     plan::Scope,
@@ -36,6 +38,8 @@ pub struct System<'a> {
     pub policy: &'a Policy,
     /// The case table.
     pub store: &'a dyn CaseStore,
+    /// Where the systems of a case wait for each other; `None` where each is worked on by itself.
+    pub gathering: Option<&'a dyn Gathering>,
 }
 
 /// Which part of the work.

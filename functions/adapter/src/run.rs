@@ -3,7 +3,9 @@
 use crate::{
     System,
     ending::{Ending, tell},
-    gate, internal, restore, revocation, stored, verb,
+    gate, internal,
+    neighbours::Neighbours,
+    restore, revocation, stored, verb,
 };
 use leaver_adapters::run::{self, Done, Job, Report, Survey};
 use leaver_domain::{
@@ -19,7 +21,19 @@ use serde_json::{Value, json};
 pub(crate) async fn run(
     system: &System<'_>,
     case: &CaseRecord,
+    record: SystemRecord,
+) -> Result<SystemStatus, Fault> {
+    let neighbours = Neighbours::of(system, case, &record);
+    let came_to = work(system, case, record, &neighbours).await;
+    neighbours.go(system.now()).await;
+    came_to
+}
+
+async fn work(
+    system: &System<'_>,
+    case: &CaseRecord,
     mut record: SystemRecord,
+    neighbours: &Neighbours<'_>,
 ) -> Result<SystemStatus, Fault> {
     use SystemStatus::{AwaitingApproval, Failed, Queued, Running};
     let approved = record.status == AwaitingApproval && gate::is_approved(&record);
@@ -50,7 +64,8 @@ pub(crate) async fn run(
         return Ok(record.status);
     }
     let (receipts, activity) = (record.receipts(), survey.activity.clone());
-    let report = run::revoke(system.adapter, system.http, &job, survey, &receipts).await;
+    let (adapter, http) = (system.adapter, system.http);
+    let report = run::revoke_with(adapter, http, &job, survey, &receipts, neighbours).await;
     let more = ending.map(|ending| ending.facts(&record, &activity));
     finish(system, case, record, report, more.unwrap_or_default()).await
 }
