@@ -7,7 +7,10 @@ use crate::{
     neighbours::Neighbours,
     restore, revocation, stored, verb,
 };
-use leaver_adapters::run::{self, Done, Job, Report, Survey};
+use leaver_adapters::{
+    Part,
+    run::{self, Done, Job, Report, Survey},
+};
 use leaver_domain::{
     case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
     fault::Fault,
@@ -43,6 +46,10 @@ async fn work(
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
     let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
+    if case.mode == Mode::Suspend && system.adapter.spec().part != Part::Account {
+        let why = "a suspension shuts accounts; nothing else ends with it".to_owned();
+        return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
+    }
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
