@@ -226,7 +226,7 @@ async fn a_missing_permission_is_named() {
     let denied = json!({"__type": "AccessDeniedException", "Message": "no"});
     for host in ["identitystore", "sso"] {
         stage
-            .fault(json!({"system": SYSTEM, "match": format!("/{host}?"), "status": 400, "body": denied}))
+            .fault(json!({"system": SYSTEM, "match": format!("/{SYSTEM}/{host}/"), "status": 400, "body": denied}))
             .await;
     }
     let missing = to.adapter.missing(&to.http).await.expect("reads");

@@ -199,7 +199,10 @@ impl Center {
         };
         let body = ask.json();
         let done = if service == "sso" {
-            self.time_passes();
+            // A list is read to its end as it was when its reading began: tokens of the vendor hold a place in it.
+            if body["NextToken"].is_null() {
+                self.time_passes();
+            }
             self.sso(operation, &body, ask.at)
         } else {
             self.identity_store(operation, &body)

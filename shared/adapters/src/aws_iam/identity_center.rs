@@ -382,7 +382,7 @@ impl Center {
         }));
         let operation = if give { "CreateAccountAssignment" } else { "DeleteAccountAssignment" };
         let mut now = http.tell(tell(SSO, operation, body)).await?.json::<Progress>()?.progress;
-        let (mut waited, mut wait) = (Duration::ZERO, Duration::from_millis(50));
+        let (mut waited, mut wait) = (Duration::ZERO, Duration::from_millis(25));
         loop {
             match (now.status.as_str(), &now.request_id) {
                 ("SUCCEEDED", _) => return Ok(Outcome::Done),

@@ -106,6 +106,7 @@ pub const SPEC: Spec = Spec {
         "The Identity Center user remains and can sign in to the access portal, where no account is left for it; it ends in the identity source (SCIM).",
         "Sessions of permission sets that are running go on until they end, after up to 12 hours.",
         "Applications that are assigned to the Identity Center user directly stay assigned.",
+        "Assignments in the management account itself may be refused: AWS asks for full rights over IAM there, which leaver's role does not have.",
     ],
     setup: &[
         "The adapter signs with its own function's role, which the template gives the actions below.",
