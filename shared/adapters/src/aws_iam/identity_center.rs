@@ -40,6 +40,8 @@ const DENIED: &str = "iam-user-denied";
 /// How the ids of grants begin.
 const GROUP: &str = "idc-group:";
 const ASSIGNMENT: &str = "idc-assignment:";
+/// How an assignment is marked that the user has through a group.
+const THROUGH_GROUP: &str = "GROUP";
 /// Entries asked for per page; the services may answer fewer.
 const PAGE: u32 = 100;
 /// How long one assignment is asked after, and what is left to the read that follows.
@@ -77,19 +79,26 @@ pub(super) struct Held {
 }
 
 impl<'a> Target<'a> {
-    /// `None` for a grant of IAM, and for an id that none can have.
+    /// `None` for a grant of IAM. Whatever the services list is read here, however they form their ids: what was not
+    /// understood would not be taken away.
     pub(super) fn parse(id: &'a str) -> Option<Self> {
         if let Some(group) = id.strip_prefix(GROUP) {
-            return (!group.is_empty()).then_some(Self::Group(group));
+            return Some(Self::Group(group));
         }
-        let (account, set) = id.strip_prefix(ASSIGNMENT)?.split_once('/')?;
-        let is_account = account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit());
-        (is_account && set.contains(":permissionSet/")).then_some(Self::Assignment { account, set })
+        let rest = id.strip_prefix(ASSIGNMENT)?;
+        let (account, set) = rest.split_once('/').unwrap_or((rest, ""));
+        Some(Self::Assignment { account, set })
     }
 
-    /// Whether an id is meant for Identity Center, good or not.
-    pub(super) fn claims(id: &str) -> bool {
-        id.starts_with(GROUP) || id.starts_with(ASSIGNMENT)
+    /// Whether something can have such an id, for one that somebody asks for.
+    pub(super) fn is_well_formed(self) -> bool {
+        match self {
+            Self::Group(group) => !group.is_empty(),
+            Self::Assignment { account, set } => {
+                let digits = account.bytes().all(|digit| digit.is_ascii_digit());
+                account.len() == 12 && digits && set.contains(":permissionSet/")
+            }
+        }
     }
 }
 
@@ -116,7 +125,7 @@ pub(super) fn is_iam_user_open(account: &Account) -> bool {
 
 /// Whether an action on this target is about Identity Center: about a grant of it, or about the user itself.
 pub(super) fn is_meant(account: &Account, target: &str) -> bool {
-    Target::claims(target) || account.facts.get(USER).is_some_and(|user| user == target)
+    Target::parse(target).is_some() || account.facts.get(USER).is_some_and(|user| user == target)
 }
 
 /// What to take, assignments before memberships, each the privileged ones first.
@@ -237,7 +246,7 @@ impl Center {
             confirm(who, &user)?;
             let memberships = self.memberships(http, &user.user_id).await?;
             let assignments = self.assignments(http, &user.user_id).await?;
-            let grants = self.grants(http, &user.user_id, &memberships, &assignments).await?;
+            let grants = self.grants(http, &memberships, &assignments).await?;
             return Ok(Some(Held { user, matched_by, memberships, grants }));
         }
         Ok(None)
@@ -271,7 +280,6 @@ impl Center {
     async fn grants(
         &self,
         http: &Reader,
-        user: &str,
         memberships: &[Membership],
         assignments: &[Assignment],
     ) -> Result<Vec<Grant>, Fault> {
@@ -283,7 +291,7 @@ impl Center {
             let name = found.and_then(|found| found.permission_set.name);
             names.insert(arn, name.unwrap_or_else(|| arn.rsplit('/').next().unwrap_or(arn).to_owned()));
         }
-        let mut all: Vec<Grant> = assignments.iter().filter_map(|one| direct(one, user, &names)).collect();
+        let mut all: Vec<Grant> = assignments.iter().filter_map(|one| direct(one, &names)).collect();
         for Membership { group_id, .. } in memberships {
             let query = ask(STORE, "DescribeGroup", self.in_store(json!({"GroupId": group_id})));
             let name = find::<Group>(http, query).await?.and_then(|group| group.display_name);
@@ -345,7 +353,8 @@ impl Center {
             Target::Assignment { account, set } => {
                 let all = self.assignments(http, user).await?;
                 all.iter().any(|held| {
-                    held.principal_id == user && held.account_id == account && held.permission_set_arn == set
+                    let direct = held.principal_type != THROUGH_GROUP;
+                    direct && held.account_id == account && held.permission_set_arn == set
                 })
             }
         })
@@ -407,12 +416,13 @@ fn failed(give: bool) -> Fault {
 }
 
 /// The grant of an assignment to the user itself; those through a group go with the membership.
-fn direct(one: &Assignment, user: &str, names: &BTreeMap<&str, String>) -> Option<Grant> {
-    if one.principal_type != "USER" || one.principal_id != user {
+fn direct(one: &Assignment, names: &BTreeMap<&str, String>) -> Option<Grant> {
+    if one.principal_type == THROUGH_GROUP {
         return None;
     }
-    let set = names.get(one.permission_set_arn.as_str())?;
-    let id = format!("{ASSIGNMENT}{}/{}", one.account_id, one.permission_set_arn);
+    let arn = one.permission_set_arn.as_str();
+    let set = names.get(arn).map_or(arn, String::as_str);
+    let id = format!("{ASSIGNMENT}{}/{arn}", one.account_id);
     let name = format!("{set} in {}", one.account_id);
     Some(super::grant(id, GrantKind::Role, name, sounds_privileged(set)))
 }

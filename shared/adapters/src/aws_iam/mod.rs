@@ -389,7 +389,7 @@ impl Adapter for AwsIam {
             let action = Action::contain(ActionKind::RevokeToken, &password.id, &password.label);
             todo.push(action.irreversible());
         }
-        let ours = || found.grants.iter().filter(|grant| !Target::claims(&grant.id));
+        let ours = || found.grants.iter().filter(|grant| Target::parse(&grant.id).is_none());
         let grants = |privileged| ours().filter(move |grant| grant.privileged == privileged);
         let taken = |grant: &Grant| Action::contain(ActionKind::RemoveGroup, &grant.id, &grant.name);
         todo.extend(grants(true).map(taken));
@@ -427,7 +427,7 @@ impl Adapter for AwsIam {
 
     fn grant(&self, id: &str) -> Option<Grant> {
         // An inline policy is more than its name: it can be brought back, not asked for.
-        let of_center = self.center.is_some() && Target::parse(id).is_some();
+        let of_center = self.center.is_some() && Target::parse(id).is_some_and(Target::is_well_formed);
         let known = of_center || id.starts_with("group:") || id.starts_with("arn:");
         known.then(|| crate::asked_for(id))
     }
