@@ -314,7 +314,10 @@ impl Center {
 
     /// To the user itself, and through groups.
     fn assignments(&self, person: &Person) -> Vec<Value> {
-        let entry = |account: &str, set: &str, kind: &str, id: &str| json!({"AccountId": account, "PermissionSetArn": set, "PrincipalType": kind, "PrincipalId": id});
+        let entry = |account: &str, set: &str, kind: &str, id: &str| {
+            json!({"AccountId": account, "PermissionSetArn": set, "PrincipalType": kind,
+                   "PrincipalId": id})
+        };
         let own = person.assignments.iter().map(|(account, set)| entry(account, set, "USER", &person.id));
         let is_in = |group: &&Group| person.memberships.iter().any(|held| held.1 == group.id);
         let given = self.groups.iter().filter(is_in).filter_map(|group| {

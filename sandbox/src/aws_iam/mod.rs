@@ -1,7 +1,6 @@
 //! AWS IAM's, CloudTrail's and Identity Center's stand-in: users with keys, passwords, second factors, groups and policies, and
-//! beside them users with groups and permission sets (`identity_center.rs`). Where an
-//! emulator of AWS runs beside the sandbox (setting `emulator_url`), it holds the users, and only what it lacks is
-//! answered here.
+//! beside them users with groups and permission sets (`identity_center.rs`). Where an emulator of AWS runs beside the sandbox
+//! (setting `emulator_url`), it holds the users of IAM, and only what it lacks is answered here.
 
 mod emulator;
 mod identity_center;
