@@ -283,7 +283,7 @@ impl Policy {
     /// The scope of a full revocation: all kinds of action that are on.
     pub fn full_scope(&self) -> Scope {
         let kinds = self.actions.iter().filter(|(_, on)| **on).map(|(kind, _)| *kind).collect();
-        Scope { kinds, grants: None }
+        Scope { kinds, grants: None, contain_only: false }
     }
 
     /// The systems that leaver works on by itself.

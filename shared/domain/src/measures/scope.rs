@@ -11,10 +11,6 @@ use crate::{
 };
 use serde_json::json;
 
-/// What makes an account unusable, and leaves what it holds as it is.
-const SHUTTING: [ActionKind; 4] =
-    [ActionKind::DisableAccount, ActionKind::EndSessions, ActionKind::RevokeToken, ActionKind::DisableApiKey];
-
 fn excepts(measure: &Measure, kind: ExceptionKind) -> bool {
     matches!(&measure.what, What::Exception { what, .. } if *what == kind)
 }
