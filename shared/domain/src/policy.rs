@@ -1,5 +1,12 @@
 //! The one file of settings: what is done, when, by whom. Checked before it is used; its digest is in every trigger row.
 
+mod explain;
+mod lint;
+mod values;
+
+pub use explain::{Explanation, Facts, How, LevelAsked, Needs, Place, Sentence, Without, explain};
+pub use lint::{Known, Level, Remark, named, remarks};
+
 use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
@@ -13,7 +20,6 @@ use crate::{
     risk::RiskSettings,
     routing::{self, Routing},
     signals::Signals,
-    text,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +38,7 @@ pub enum BadPolicy {
     #[error("policy, {place}: {why}")]
     Value {
         /// Where.
-        place: &'static str,
+        place: String,
         /// Why not.
         why: String,
     },
@@ -118,8 +124,8 @@ impl LedgerPolicy {
         Quorum { witnesses: keys.collect(), needed: self.quorum }
     }
 
-    fn check(&self) -> Result<(), BadPolicy> {
-        let wrong = |place, why: &str| Err(BadPolicy::Value { place, why: why.to_owned() });
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let wrong = |place, why| Err((place, why));
         // A lock cannot be shortened: a slip of the key must not bind anybody for centuries.
         if !(1..=36_600).contains(&self.retention_days) {
             return wrong("ledger.retention_days", "must be between a day and a hundred years");
@@ -185,87 +191,44 @@ impl Policy {
     ///
     /// # Errors
     /// Where the document has another shape, or a value makes no sense.
-    pub fn parse(mut document: Value, environment: &str) -> Result<Self, BadPolicy> {
+    pub fn parse(document: Value, environment: &str) -> Result<Self, BadPolicy> {
         let known = known_systems(&document);
-        let overlays = document.as_object_mut().and_then(|fields| fields.remove("environments"));
-        if let Some(overlay) = overlays.as_ref().and_then(|all| all.get(environment)) {
-            lay_over(&mut document, overlay);
-        }
+        let document = laid_over(document, environment);
         let policy: Self = serde_json::from_value(document)?;
         policy.check(&known)?;
         Ok(policy)
     }
 
     fn check(&self, known: &BTreeSet<String>) -> Result<(), BadPolicy> {
-        let wrong = |place, why: &str| Err(BadPolicy::Value { place, why: why.to_owned() });
-        if self.version != 1 {
-            return wrong("version", "only version 1 is known");
+        match self.wrong(known).into_iter().next() {
+            Some((place, why)) => Err(BadPolicy::Value { place, why }),
+            None => Ok(()),
         }
-        if self.systems.is_empty() {
-            return wrong("systems", "there is none: nothing would be revoked");
-        }
-        if self.actions.get(&ActionKind::DisableAccount) != Some(&true) {
-            return wrong("actions.disable_account", "must be on: without it nothing is contained");
-        }
-        if !(1..=3_600).contains(&self.timing.verification_delay_seconds) {
-            return wrong("timing.verification_delay_seconds", "must be between 1 second and an hour");
-        }
-        if !(60..=86_400).contains(&self.timing.termination_seconds) {
-            return wrong("timing.termination_seconds", "must be between a minute and a day");
-        }
-        if self.timing.manual_task_seconds < 60 {
-            return wrong("timing.manual_task_seconds", "must be at least a minute");
-        }
-        if !(1..=365).contains(&self.risk.window_days) {
-            return wrong("risk.window_days", "must be between 1 and 365");
-        }
-        for (id, system) in &self.systems {
-            system
-                .check(id)
-                .map_err(|why| BadPolicy::Value { place: "systems", why: format!("{id}: {why}") })?;
-        }
-        for manual in self.systems.values().filter_map(|system| system.manual.as_ref()) {
-            if text::clean(&manual.instructions, 2_000).as_ref() != Ok(&manual.instructions) {
-                return wrong("systems", "a manual system needs instructions of 1 to 2,000 plain characters");
-            }
-            if !(60..=31_536_000).contains(&manual.due_seconds) {
-                return wrong(
-                    "systems",
-                    "due_seconds of a manual system must be between a minute and a year",
-                );
-            }
-        }
-        self.check_names(known)?;
-        self.ledger.check()?;
-        self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
-        self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
-        let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
-        if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
-            return wrong("signals.receivers", &format!("{system} is none of the systems"));
-        }
-        self.signals.check().map_err(|why| BadPolicy::Value { place: "signals", why })
     }
 
-    /// A name that means nothing, and a system that no sentence leads to, would be access that nobody takes away.
-    fn check_names(&self, known: &BTreeSet<String>) -> Result<(), BadPolicy> {
-        let unknown = |system: &&SystemId| !known.contains(system.as_str());
-        for rule in self.routing.rules() {
-            if let Some(system) = rule.rule.systems().iter().find(unknown) {
-                let why = format!("{system} is none of the systems (“{}”)", rule.rule.sentence());
-                return Err(BadPolicy::Value { place: "routing", why });
-            }
+    fn wrong(&self, known: &BTreeSet<String>) -> Vec<values::Wrong> {
+        let mut found: Vec<values::Wrong> = Vec::new();
+        let at = |place: &str, why: String| (place.to_owned(), why);
+        found.extend(values::version(self.version));
+        if self.systems.is_empty() {
+            found.push(at("systems", "there is none: nothing would be revoked".into()));
         }
-        for (role, profile) in &self.roles {
-            if let Some(system) = profile.systems().find(unknown) {
-                let why = format!("{role}: {system} is none of the systems");
-                return Err(BadPolicy::Value { place: "roles", why });
-            }
+        found.extend(values::actions(&self.actions));
+        found.extend(values::timing(&self.timing));
+        found.extend(values::risk(&self.risk));
+        found.extend(self.systems.iter().filter_map(|(id, of)| values::system(id, of)));
+        found.extend(values::roles(&self.roles));
+        found.extend(values::names(&self.routing, &self.roles, known));
+        found.extend(values::unreached(&self.systems, &self.routing));
+        found.extend(values::ledger(&self.ledger));
+        found.extend(self.approvals.check().err().map(|(place, why)| at(place, why)));
+        found.extend(self.brake.check().err().map(|(place, why)| at(place, why)));
+        let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
+        if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
+            found.push(at("signals.receivers", format!("{system} is none of the systems")));
         }
-        if let Some(system) = self.systems.keys().find(|system| !self.routing.reaches(system)) {
-            let why = format!("no rule leads to {system}: nobody's access there would be taken away");
-            return Err(BadPolicy::Value { place: "routing", why });
-        }
-        Ok(())
+        found.extend(self.signals.check().err().map(|why| at("signals", why)));
+        found
     }
 
     /// What binds a case to these settings.
@@ -339,6 +302,15 @@ fn known_systems(document: &Value) -> BTreeSet<String> {
     let overlays = environments.into_iter().flat_map(serde_json::Map::values);
     let systems = std::iter::once(document).chain(overlays).filter_map(|all| all.get("systems")?.as_object());
     systems.flat_map(serde_json::Map::keys).cloned().collect()
+}
+
+/// A document with what one environment says laid over it.
+fn laid_over(mut document: Value, environment: &str) -> Value {
+    let overlays = document.as_object_mut().and_then(|fields| fields.remove("environments"));
+    if let Some(overlay) = overlays.as_ref().and_then(|all| all.get(environment)) {
+        lay_over(&mut document, overlay);
+    }
+    document
 }
 
 fn lay_over(document: &mut Value, overlay: &Value) {

@@ -139,7 +139,7 @@ fn a_rule_may_speak_of_a_system_that_the_environment_has_not_and_of_no_other() {
     let refused = changed(&["Everybody has gitlab."], serde_json::json!({})).unwrap_err().to_string();
     assert!(refused.contains("gitlab is none of the systems"), "{refused}");
     let refused = changed(&[], serde_json::json!({"engineer": {"gitlab": []}})).unwrap_err().to_string();
-    assert!(refused.contains("engineer: gitlab"), "{refused}");
+    assert!(refused.contains("roles.engineer: gitlab"), "{refused}");
     assert!(changed(&[], serde_json::json!({"engineer": {"postgresql": []}})).is_ok());
 }
 
@@ -212,4 +212,78 @@ fn witnesses_are_cosigners_each_once_and_enough_for_the_quorum() {
     }
     assert!(of(serde_json::json!({"retention_days": 0})).is_err());
     assert!(of(serde_json::json!({"retention_days": 40_000})).is_err());
+}
+
+#[test]
+fn an_explanation_names_the_sentence_behind_each_system() {
+    let roles = serde_json::json!({"r": {"okta": ["Wiki"]}});
+    let policy =
+        changed(&["People in Sales have no figma.", "For people in Sales, slack keeps licences."], roles)
+            .unwrap();
+    let john = Person { manager: Some("sam.admin".parse().unwrap()), ..person("john.doe", "r", "Sales") };
+    let explained = explain(&policy, &john, BTreeSet::new());
+    let systems: Vec<SystemId> = explained.systems.iter().map(|place| place.system.clone()).collect();
+    assert_eq!(systems, policy.systems_of(&john, false), "the same question");
+    let place = |id: &str| explained.systems.iter().find(|place| place.system.as_str() == id).unwrap();
+    let rules = default_document()["routing"].as_array().unwrap().len();
+    assert_eq!(place("okta").rule.as_ref().unwrap().number, 2);
+    assert_eq!(place("slack").left_alone, [ActionKind::RemoveLicence].into());
+    assert_eq!(place("slack").left_alone_by.as_ref().unwrap().number, rules + 2);
+    assert!(place("okta").left_alone.is_empty() && place("okta").left_alone_by.is_none());
+    assert_eq!(place("okta").steps, policy.full_scope().kinds);
+    let without = |id: &str| explained.without.iter().find(|one| one.system.as_str() == id).unwrap();
+    assert_eq!(without("figma").rule.as_ref().unwrap().sentence, "People in Sales have no figma.");
+    assert_eq!(without("vpn").rule, None);
+    assert_eq!(explained.role.needs.as_ref(), policy.profile(&john));
+    let who: Vec<&str> = explained.asked[0].who.iter().map(Username::as_str).collect();
+    assert_eq!(who, ["taylor.admin"]);
+    assert!(!explained.protected);
+    // Whoever is concerned is not asked about themselves.
+    let taylor = person("taylor.admin", "r", "Security");
+    let about = explain(&policy, &taylor, BTreeSet::new());
+    assert!(about.asked.iter().all(|level| !level.who.contains(&taylor.username)));
+    let keys = explain(&policy, &person("fran.keys", "r", "Facilities"), BTreeSet::new());
+    let keys = keys.systems.iter().find(|place| place.system.as_str() == "facilities_keys").unwrap();
+    assert_eq!((keys.how, keys.steps.len()), (How::Manual, 0));
+}
+
+/// The block of docs/policy.md that begins with this mark.
+fn documented(mark: &str) -> Value {
+    let page = include_str!("../../../../docs/policy.md");
+    let block = page.split_once(&format!("```yaml {mark}\n")).and_then(|(_, rest)| rest.split_once("\n```"));
+    serde_norway::from_str(block.expect(mark).0).unwrap()
+}
+
+#[test]
+fn what_the_documentation_shows_is_understood_and_does_what_it_says() {
+    let mut document = default_document();
+    document["roles"] = documented("roles");
+    let rules = document["routing"].as_array_mut().unwrap();
+    rules.extend(documented("routing").as_array().unwrap().iter().cloned());
+    let policy = Policy::parse(document, "prod").unwrap();
+    let mut contractor = person("c.d", "account executive", "Legal");
+    contractor.employment = crate::person::EmploymentType::Contractor;
+    let of = |person: &Person| -> BTreeSet<String> {
+        policy.systems_of(person, false).iter().map(ToString::to_string).collect()
+    };
+    assert!(of(&contractor).contains("salesforce") && !of(&contractor).contains("payroll"));
+    let google = "google_workspace".parse().unwrap();
+    assert_eq!(policy.routing.kept(&contractor, &google).len(), 3, "the later sentence about Legal");
+    let employee = Person {
+        clearance: Some("secret".into()),
+        location: Some("Berlin".into()),
+        ..person("a.b", "r", "Legal")
+    };
+    assert!(of(&employee).contains("badge") && of(&employee).contains("payroll"));
+    assert!(policy.routing.kept(&employee, &google).is_empty());
+
+    use crate::profiles::{Step, difference};
+    let role = |name: &str| policy.profile_of(name).unwrap();
+    let steps = difference(Some(role("engineer")), role("sales"), &policy.governed());
+    let step = |id: &str| &steps[&id.parse::<SystemId>().unwrap()];
+    assert!(matches!(step("slack"), Step::Keep { .. }));
+    assert_eq!(step("okta").going(), &["Engineering".to_owned()].into());
+    assert_eq!(step("okta").missing(), &["Sales".to_owned()].into());
+    assert_eq!((step("github"), step("aws_iam")), (&Step::TakeAll, &Step::TakeAll));
+    assert!(matches!(step("salesforce"), Step::Give { account: true, .. }));
 }

@@ -128,6 +128,12 @@ impl Rule {
         &self.systems
     }
 
+    /// One that says nothing of any system.
+    pub(crate) fn silent() -> Self {
+        let systems = BTreeSet::new();
+        Self { sentence: String::new(), who: Who::default(), says: Says::Has, systems }
+    }
+
     fn gives_or_denies(&self) -> bool {
         !matches!(self.says, Says::Keeps(_))
     }
