@@ -1,3 +1,5 @@
+//! What is refused, and what the sentences and profiles of a policy lead to.
+
 use super::*;
 
 fn default_document() -> Value {
