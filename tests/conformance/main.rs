@@ -17,6 +17,7 @@ mod notion;
 mod onepassword;
 mod payroll;
 mod postgresql;
+mod profiles;
 mod salesforce;
 mod samba;
 mod scim2_server;

@@ -13,6 +13,7 @@ mod intake;
 mod measures;
 mod named;
 mod pacing;
+mod policy;
 mod restoring;
 mod sealing;
 mod slack;

@@ -7,6 +7,7 @@ mod evidence;
 mod ledger;
 mod local;
 mod measure;
+mod policy;
 mod revoke;
 mod tasks;
 mod verify;
@@ -53,6 +54,9 @@ enum Command {
     /// What waits for somebody, and saying that it is done.
     #[command(subcommand)]
     Tasks(tasks::Tasks),
+    /// Check the policy, and see what it means for somebody.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -77,6 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Measure(measure) => measure.run(&target.client()?, json).await,
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
         Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
+        Command::Policy(policy) => policy.run(target, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -172,6 +177,10 @@ mod tests {
             "leaver approvals escalate ID --reason R",
             "leaver tasks list",
             "leaver tasks close ID --statement S --evidence a.png b.pdf --evidence c",
+            "leaver policy check",
+            "leaver policy check p.yaml --environment local --people people.yaml --json",
+            "leaver policy check --online",
+            "leaver policy explain --user U --json",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",
@@ -188,6 +197,8 @@ mod tests {
         for line in [
             "leaver",
             "leaver approvals deny ID",
+            "leaver policy explain",
+            "leaver policy check --online --people people.yaml",
             "leaver revoke --user U",
             "leaver revoke --user U --reason R --at yesterday",
         ] {

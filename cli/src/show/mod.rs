@@ -1,8 +1,10 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod policy;
 
 pub use approvals::{approval, approvals};
+pub use policy::{checked, explained};
 
 use leaver_domain::time::Timestamp;
 use serde_json::Value;
