@@ -30,7 +30,7 @@ pub(crate) async fn verify(
     }
     let read = match case.mode {
         Mode::Reactivate => {
-            let target = restore::Target::of(system, case).await?;
+            let target = restore::Target::of(system, case, &person).await?;
             restore::left(system, &target, &person, &record).await
         }
         Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,

@@ -228,6 +228,25 @@ pub(crate) async fn restore_case(api: &Api<'_>, call: &Call, id: &str) -> Result
     ask(api, asked(call, What::Restore { case: case.case_id }, &person, id, &body.why()?)?).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rehire {
+    reason: String,
+}
+
+/// `POST /api/v1/employees/{id}/rehire`: what the role that HR's record gives them now needs comes back, out of what they had.
+pub(crate) async fn rehire(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
+    allowed(call, &[Role::Security, Role::Hr], false)?;
+    let person = whom(api, call, id, true).await?;
+    let body: Rehire = parse(call)?;
+    let case = person.case.clone().filter(|_| person.status != PersonStatus::Active);
+    let case = case.ok_or_else(|| {
+        let detail = format!("{} has not left: there is nobody to hire anew.", person.username);
+        Problem::new(409, "not-possible-now", detail)
+    })?;
+    ask(api, asked(call, What::Rehire { case }, &person, id, &body.reason)?).await
+}
+
 /// `POST /api/v1/employees/{id}/restore`: access as it was at an instant. That is what the first case found that took
 /// something from the person since then; of somebody who has left, the case by which they left.
 pub(crate) async fn restore_from(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {

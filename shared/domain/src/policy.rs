@@ -50,6 +50,8 @@ pub enum BadPolicy {
 pub struct Timing {
     /// Within how long a termination must be finished, in seconds.
     pub termination_seconds: u32,
+    /// For how long somebody whose role or department changed keeps what only the old one needed, in seconds.
+    pub role_change_seconds: u32,
     /// How long after "revoked" the independent verification reads again, in seconds.
     pub verification_delay_seconds: u32,
     /// Within how long the owner of a manual task must finish it, in seconds.

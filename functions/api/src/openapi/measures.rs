@@ -56,6 +56,12 @@ pub(super) fn routes() -> Vec<Route> {
             "LegalHold",
         ),
         asks(
+            "/api/v1/employees/{id}/rehire",
+            "Ask for what somebody's role needs now, out of what they had before they left",
+            BOTH,
+            "AskRehire",
+        ),
+        asks(
             "/api/v1/employees/{id}/restore",
             "Ask for access as it was at an instant: what the first case found that took something since",
             BOTH,
@@ -122,6 +128,7 @@ pub(super) fn schemas() -> Value {
             "what": {"enum": ["mail_forwarding", "retention_hold", "equipment_return"]}, "for": lasts, "until": time,
             "reason": text, "renews": text})),
         "LegalHold": object(&["reason"], json!({"reason": text, "release": flag})),
+        "AskRehire": object(&["reason"], json!({"reason": text})),
         "AskRestoreFrom": object(&["from"], json!({"from": time, "reason": text, "approval": text})),
         "AskRestore": object(&[], json!({"reason": text, "approval": text})),
     })

@@ -38,14 +38,22 @@ pub fn scope_for(
     scope.grants = case.grants.clone();
     match case.mode {
         Mode::Leave => {}
-        // What only tidies, or cannot come back as it was, waits for what the investigation says.
-        Mode::Suspend => scope.kinds.retain(|kind| SHUTTING.contains(kind)),
+        // What only tidies waits for what the investigation says.
+        Mode::Suspend => scope.contain_only = true,
         // Whatever is not named is not taken.
         Mode::Partial | Mode::Reactivate => {
             scope.grants.get_or_insert_default().extend(case.permissions_in(system));
         }
     }
     let in_force = || measures.iter().filter(|measure| measure.in_force_at(at));
+    if let Some(change) = &case.moves {
+        let given = in_force().filter_map(|measure| match &measure.what {
+            What::Grant { permissions } => Some(permissions),
+            _ => None,
+        });
+        let here = given.flatten().filter(|one| one.system == *system).map(|one| one.grant.clone());
+        scope.grants = change.takes(policy, person, system, &here.collect());
+    }
     if case.mode == Mode::Leave && in_force().any(|one| excepts(one, ExceptionKind::MailForwarding)) {
         scope.kinds.remove(&ActionKind::RemoveDelegation);
     }

@@ -35,10 +35,12 @@ pub(super) fn actions(actions: &BTreeMap<ActionKind, bool>) -> Option<Wrong> {
 pub(super) fn timing(timing: &Timing) -> Vec<Wrong> {
     let verification = (1..=3_600).contains(&timing.verification_delay_seconds);
     let termination = (60..=86_400).contains(&timing.termination_seconds);
+    let transition = timing.role_change_seconds <= 30 * 86_400;
     let by_hand = timing.manual_task_seconds >= 60;
     [
         unless(verification, "timing.verification_delay_seconds", "must be between 1 second and an hour"),
         unless(termination, "timing.termination_seconds", "must be between a minute and a day"),
+        unless(transition, "timing.role_change_seconds", "must be at most thirty days"),
         unless(by_hand, "timing.manual_task_seconds", "must be at least a minute"),
     ]
     .into_iter()
