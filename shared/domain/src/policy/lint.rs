@@ -160,7 +160,7 @@ impl Sections {
         let systems = at("systems").map(|value| members("systems", value, found)).unwrap_or_default();
         let mut named = BTreeMap::new();
         for (name, system) in systems {
-            match name.parse() {
+            match name.parse::<SystemId>() {
                 Ok(id) => {
                     named.insert(id, system);
                 }
@@ -405,7 +405,7 @@ fn beyond_routing(policy: &Policy, people: &[Person]) -> Vec<Remark> {
         let needs = policy.profile(person).into_iter().flat_map(Profile::systems);
         for system in needs.filter(|system| policy.systems.contains_key(*system)) {
             if !policy.routing.gives(person, system) {
-                found.entry((&person.role, system)).or_default().insert(&person.username);
+                found.entry((person.role.as_str(), system)).or_default().insert(&person.username);
             }
         }
     }
