@@ -200,8 +200,8 @@ impl House {
             Some(custom) => self.stage.connect_custom(system, custom, time),
             None => self.stage.connect(system, time),
         };
-        let system =
-            System { id: &id, adapter: to.adapter.as_ref(), http: &to.http, policy: &self.policy, store };
+        let (policy, rosters) = (&self.policy, &self.cases);
+        let system = System { id: &id, adapter: to.adapter.as_ref(), http: &to.http, policy, store, rosters };
         let output = leaver_adapter::handle(&system, Input { case_id: Some(case.clone()), step }).await?;
         Ok(output.status)
     }

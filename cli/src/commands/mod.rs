@@ -7,6 +7,7 @@ mod evidence;
 mod ledger;
 mod local;
 mod measure;
+mod orphans;
 mod revoke;
 mod tasks;
 mod verify;
@@ -53,6 +54,9 @@ enum Command {
     /// What waits for somebody, and saying that it is done.
     #[command(subcommand)]
     Tasks(tasks::Tasks),
+    /// Accounts that are nobody's who is here, and what becomes of them.
+    #[command(subcommand)]
+    Orphans(orphans::Orphans),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -77,6 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Measure(measure) => measure.run(&target.client()?, json).await,
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
         Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
+        Command::Orphans(orphans) => orphans.run(&target.client_for("security")?, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -172,6 +177,12 @@ mod tests {
             "leaver approvals escalate ID --reason R",
             "leaver tasks list",
             "leaver tasks close ID --statement S --evidence a.png b.pdf --evidence c",
+            "leaver orphans list",
+            "leaver orphans list --system okta --all --json",
+            "leaver orphans adopt ID --user U --reason R",
+            "leaver orphans ignore ID --reason R --until 2026-12-31",
+            "leaver orphans ignore ID --reason R --until 2026-12-31 --user U",
+            "leaver orphans revoke ID --reason R",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",

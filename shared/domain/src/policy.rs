@@ -7,6 +7,7 @@ use crate::{
     digest::Digest,
     id::{SystemId, Username},
     ledger::{KeyKind, Quorum, VerifierKey},
+    orphans::idle::Inactivity,
     person::{EmploymentType, Person},
     plan::{ActionKind, Scope},
     risk::RiskSettings,
@@ -209,6 +210,9 @@ pub struct Policy {
     /// Who else is told what happened.
     #[serde(default)]
     pub signals: Signals,
+    /// When somebody counts as inactive; nobody ever does where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inactivity: Option<Inactivity>,
 }
 
 impl Policy {
@@ -268,6 +272,10 @@ impl Policy {
         self.ledger.check()?;
         self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
+        if let Some(inactivity) = &self.inactivity {
+            let known = |system: &SystemId| self.systems.contains_key(system);
+            inactivity.check(known).map_err(|why| BadPolicy::Value { place: "inactivity", why })?;
+        }
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             return wrong("signals.receivers", &format!("{system} is none of the systems"));

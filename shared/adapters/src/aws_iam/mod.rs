@@ -7,9 +7,10 @@
 //! last administrator.
 
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Command, Reader, Writer},
     missing_by_reads,
@@ -25,6 +26,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -57,6 +59,7 @@ pub const SPEC: Spec = Spec {
         "iam:ListSSHPublicKeys",
         "iam:ListUserPolicies",
         "iam:ListUserTags",
+        "iam:ListUsers",
         "iam:PutUserPolicy",
         "iam:RemoveUserFromGroup",
         "iam:UpdateAccessKey",
@@ -80,6 +83,9 @@ pub const SPEC: Spec = Spec {
         "Tag users with `email` or `employee_id` where their names are neither.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every IAM user, with the last use of the password, the policy that denies everything, and the tags `email` and `employee_id`; use of access keys is not a login.",
+    ),
     source: "IAM 2010-05-08 and CloudTrail 2013-11-01, AWS service models",
 };
 
@@ -375,6 +381,10 @@ impl Adapter for AwsIam {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         missing_by_reads(http, read::permissions(http.now())).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {
