@@ -58,6 +58,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     stores::whoever_has_not_left_is_counted,
     stores::every_request_is_listed_and_the_most_urgent_first,
     stores::a_lane_is_moved_on_once_by_each,
+    stores::whoever_comes_to_a_gathering_is_seen_by_all,
     stores::measures_are_due_in_the_order_of_their_time,
     ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
     ledger::invocations_of_the_function_that_meet_lose_nothing,

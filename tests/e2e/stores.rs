@@ -4,6 +4,7 @@ use crate::house::House;
 use leaver_domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Need},
     digest::Digest,
+    gathering::Gathering as _,
     id::{CaseId, MeasureId},
     inventory::{Asset, Inventory, Next},
     measure::{Measure, MeasureStatus, What},
@@ -206,4 +207,21 @@ pub(crate) async fn a_lane_is_moved_on_once_by_each(house: Arc<House>) {
     pace.hold("e2e", soon).await.expect("a shorter wait changes nothing");
     assert_eq!(pace.held("e2e", now).await.expect("read"), Some(later));
     assert_eq!(pace.held("e2e", later).await.expect("read"), None);
+}
+
+pub(crate) async fn whoever_comes_to_a_gathering_is_seen_by_all(house: Arc<House>) {
+    let pace = house.pace();
+    let (case, now) =
+        (format!("case-gathering-{}", leaver_tests::sandbox::now()), leaver_tests::sandbox::now());
+    assert!(pace.present(&case).await.expect("read").is_empty());
+    let names: Vec<String> = (0..14).map(|n| format!("system_{n:02}")).collect();
+    let come = |name: &String| {
+        let (pace, case, name) = (&pace, &case, name.clone());
+        async move { pace.come(case, &name, now).await.expect("written").contains(&name) }
+    };
+    let saw_themselves = futures_util::future::join_all(names.iter().map(come)).await;
+    assert!(saw_themselves.into_iter().all(|saw| saw));
+    pace.come(&case, "system_00", now).await.expect("a repeat changes nothing");
+    let present: Vec<String> = pace.present(&case).await.expect("read").into_iter().collect();
+    assert_eq!(present, names);
 }

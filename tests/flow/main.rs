@@ -17,6 +17,7 @@ mod restoring;
 mod sealing;
 mod slack;
 mod tasks;
+mod together;
 mod unfinished;
 
 use leaver_adapter::Step;

@@ -7,6 +7,7 @@ use leaver_adapter::{Input, Step, System};
 use leaver_domain::{
     case::{CaseRecord, SystemRecord, SystemStatus},
     fault::Fault,
+    gathering::Gathering,
     id::{CaseId, SystemId},
     ledger::{Chain, Entry},
     policy::Policy,
@@ -47,6 +48,8 @@ pub struct House {
     pub workflow: MemoryWorkflow,
     /// The shipped settings.
     pub policy: Policy,
+    /// Where the systems of a case wait for each other; `None` for tests that work on one after the other.
+    pub gathering: Option<Box<dyn Gathering>>,
 }
 
 /// The shipped policy of an environment.
@@ -134,6 +137,7 @@ impl House {
             signer: MemorySigner::new([7; 32]),
             workflow: MemoryWorkflow::default(),
             policy: policy("local"),
+            gathering: None,
         };
         for sample in people::load().expect("the sample people") {
             let person = leaver_domain::person::Person { version: 1, ..sample.person };
@@ -200,8 +204,9 @@ impl House {
             Some(custom) => self.stage.connect_custom(system, custom, time),
             None => self.stage.connect(system, time),
         };
-        let (policy, rosters) = (&self.policy, &self.cases);
-        let system = System { id: &id, adapter: to.adapter.as_ref(), http: &to.http, policy, store, rosters };
+        let (adapter, http, policy) = (to.adapter.as_ref(), &to.http, &self.policy);
+        let (rosters, gathering) = (&self.cases, self.gathering.as_deref());
+        let system = System { id: &id, adapter, http, policy, store, rosters, gathering };
         let output = leaver_adapter::handle(&system, Input { case_id: Some(case.clone()), step }).await?;
         Ok(output.status)
     }

@@ -5,6 +5,7 @@
 
 mod ending;
 mod gate;
+mod neighbours;
 mod restore;
 mod roster;
 mod run;
@@ -14,6 +15,7 @@ use leaver_adapters::{Adapter, http::Writer};
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
+    gathering::Gathering,
     id::{CaseId, SystemId},
     measures,
     plan::Scope,
@@ -40,6 +42,8 @@ pub struct System<'a> {
     pub store: &'a dyn CaseStore,
     /// Where rosters are kept.
     pub rosters: &'a dyn RosterStore,
+    /// Where the systems of a case wait for each other; `None` where each is worked on by itself.
+    pub gathering: Option<&'a dyn Gathering>,
 }
 
 /// Which part of the work.

@@ -27,10 +27,10 @@ pub(crate) fn called_off(case: &CaseRecord, person: &Person) -> Option<String> {
     let other = person.case.as_ref().filter(|other| **other != case.case_id);
     let by = other.map(|other| format!(" under {other}")).unwrap_or_default();
     match (case.mode, person.status) {
-        (Mode::Reactivate, PersonStatus::Leaving | PersonStatus::Left) => {
-            Some(format!("nothing is given back: the person is leaving{by}"))
+        (Mode::Reactivate, PersonStatus::Suspended | PersonStatus::Leaving | PersonStatus::Left) => {
+            Some(format!("nothing is given back: access is taken away{by}"))
         }
-        (Mode::Leave, PersonStatus::Active) if !case.dry_run && other.is_some() => {
+        (Mode::Leave | Mode::Suspend, PersonStatus::Active) if !case.dry_run && other.is_some() => {
             Some(format!("nothing more is taken: access was given back{by}"))
         }
         _ => None,

@@ -3,9 +3,14 @@
 use crate::{
     System,
     ending::{Ending, tell},
-    gate, internal, restore, revocation, stored, verb,
+    gate, internal,
+    neighbours::Neighbours,
+    restore, revocation, stored, verb,
 };
-use leaver_adapters::run::{self, Done, Job, Report, Survey};
+use leaver_adapters::{
+    Part,
+    run::{self, Done, Job, Report, Survey},
+};
 use leaver_domain::{
     case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
     fault::Fault,
@@ -19,7 +24,19 @@ use serde_json::{Value, json};
 pub(crate) async fn run(
     system: &System<'_>,
     case: &CaseRecord,
+    record: SystemRecord,
+) -> Result<SystemStatus, Fault> {
+    let neighbours = Neighbours::of(system, case, &record);
+    let came_to = work(system, case, record, &neighbours).await;
+    neighbours.go(system.now()).await;
+    came_to
+}
+
+async fn work(
+    system: &System<'_>,
+    case: &CaseRecord,
     mut record: SystemRecord,
+    neighbours: &Neighbours<'_>,
 ) -> Result<SystemStatus, Fault> {
     use SystemStatus::{AwaitingApproval, Failed, Queued, Running};
     let approved = record.status == AwaitingApproval && gate::is_approved(&record);
@@ -29,6 +46,10 @@ pub(crate) async fn run(
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
     let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
+    if case.mode == Mode::Suspend && system.adapter.spec().part != Part::Account {
+        let why = "a suspension shuts accounts; nothing else ends with it".to_owned();
+        return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
+    }
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
@@ -50,7 +71,8 @@ pub(crate) async fn run(
         return Ok(record.status);
     }
     let (receipts, activity) = (record.receipts(), survey.activity.clone());
-    let report = run::revoke(system.adapter, system.http, &job, survey, &receipts).await;
+    let (adapter, http) = (system.adapter, system.http);
+    let report = run::revoke_with(adapter, http, &job, survey, &receipts, neighbours).await;
     let more = ending.map(|ending| ending.facts(&record, &activity));
     finish(system, case, record, report, more.unwrap_or_default()).await
 }

@@ -33,7 +33,7 @@ pub(crate) async fn verify(
             let target = restore::Target::of(system, case).await?;
             restore::left(system, &target, &person, &record).await
         }
-        Mode::Leave | Mode::Partial => left(system, case, &person, &record).await,
+        Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,
     };
     let now = system.now();
     let fault = match read {
@@ -41,7 +41,7 @@ pub(crate) async fn verify(
             record.after = Some(found.state());
             let unmet = match case.mode {
                 Mode::Reactivate => leaver_adapters::restore::not_restored,
-                Mode::Leave | Mode::Partial => run::not_verified,
+                Mode::Leave | Mode::Partial | Mode::Suspend => run::not_verified,
             };
             (!left.is_empty()).then(|| unmet(&left))
         }

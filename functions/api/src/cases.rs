@@ -167,10 +167,16 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         (Mode::Partial, Some(scope)) if scope.grants.is_empty() || scope.grants.len() > 200 => {
             return Err(invalid("`scope.grants` must name 1 to 200 groups, roles or permissions."));
         }
-        (Mode::Leave, Some(_)) => {
+        (Mode::Leave | Mode::Suspend, Some(_)) => {
             return Err(invalid("`scope` belongs to a partial revocation: `\"mode\": \"partial\"`."));
         }
-        _ => {}
+        (Mode::Suspend, None) => call.caller.must_be(&[Role::Security, Role::Hr])?,
+        (Mode::Reactivate, _) => {
+            return Err(invalid(
+                "Access comes back by a restore or a rehire, which somebody else decides about.",
+            ));
+        }
+        (Mode::Leave, None) | (Mode::Partial, Some(_)) => {}
     }
     if asked.emergency {
         call.caller.must_be(&[Role::Security])?;

@@ -260,7 +260,7 @@ async fn taking(api: &Api<'_>, person: &Person, back_to: Timestamp) -> Result<Ve
         let page = api.cases.cases(from.as_deref(), PAGE).await.map_err(stored)?;
         let old = page.cases.last().is_none_or(|case| case.created_at < back_to);
         let ours = |case: &CaseRecord| case.person.username == person.username && !case.dry_run;
-        let takes = |case: &CaseRecord| matches!(case.mode, Mode::Leave | Mode::Partial);
+        let takes = |case: &CaseRecord| case.mode != Mode::Reactivate;
         found.extend(page.cases.into_iter().filter(|case| ours(case) && takes(case)));
         from = page.next;
         if old || from.is_none() {
@@ -270,7 +270,7 @@ async fn taking(api: &Api<'_>, person: &Person, back_to: Timestamp) -> Result<Ve
     // The case that the person's record names is found however long ago it was written down.
     if let Some(id) = person.case.as_ref().filter(|id| found.iter().all(|case| case.case_id != **id)) {
         let named = api.cases.case(id).await.map_err(stored)?;
-        found.extend(named.filter(|case| case.mode == Mode::Leave && !case.dry_run));
+        found.extend(named.filter(|case| case.mode.shuts() && !case.dry_run));
     }
     found.sort_by_key(|case| std::cmp::Reverse(case.effective_at.max(case.created_at)));
     Ok(found)

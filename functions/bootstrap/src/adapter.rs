@@ -14,6 +14,7 @@ use leaver_adapters::{
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
+    gathering::Gathering,
     id::SystemId,
     policy::Policy,
     ports::CaseStore,
@@ -48,8 +49,8 @@ impl Bench<'_> {
         let http = Writer::open(self.client.clone(), hosts, settings, auth, Arc::new(now), budget);
         let http = http.map_err(Failure)?.paced(id.as_str(), self.pacer.clone());
         let (adapter, policy, store) = (adapter.as_ref(), self.policy, self.store);
-        let rosters = self.rosters;
-        let system = leaver_adapter::System { id, adapter, http: &http, policy, store, rosters };
+        let (rosters, gathering) = (self.rosters, Some(self.pacer.as_ref() as &dyn Gathering));
+        let system = leaver_adapter::System { id, adapter, http: &http, policy, store, rosters, gathering };
         leaver_adapter::handle(&system, input).await.map_err(Failure)
     }
 }

@@ -47,6 +47,11 @@ pub(crate) async fn give(plan: &Plan<'_>, case: &CaseRecord) -> Result<(), Fault
 fn instructions(case: &CaseRecord, manual: &Manual) -> String {
     match case.mode {
         Mode::Leave | Mode::Partial => manual.instructions.clone(),
+        Mode::Suspend => format!(
+            "Access is suspended while something is looked into: keep the person out, so that it can be undone. For a \
+             termination it would be: {}",
+            manual.instructions
+        ),
         Mode::Reactivate => {
             format!("Access comes back: undo what was done here. It was: {}", manual.instructions)
         }

@@ -10,6 +10,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     holds,
     id::{CaseId, MeasureId},
+    intake,
     ledger::{EventKind, Outcome},
     measure::MeasureStatus,
     person::{Person, PersonStatus},
@@ -153,19 +154,30 @@ async fn go_on(plan: &Plan<'_>, mut case: CaseRecord) -> Result<CaseRecord, Faul
     }
 }
 
-/// The review that an emergency asks for, opened once, together with the case's first step.
-async fn review(plan: &Plan<'_>, case: &CaseRecord) -> Result<Option<Change>, Fault> {
-    if !case.emergency || case.dry_run || case.status != CaseStatus::Running {
-        return Ok(None);
+/// The reviews that an emergency, or a suspension, asks for, opened once, together with the case's first step. Whoever was
+/// suspended for not having been here is waited for by their manager, and by nobody else.
+async fn reviews_of(plan: &Plan<'_>, case: &CaseRecord) -> Result<Vec<Change>, Fault> {
+    if case.dry_run || case.status != CaseStatus::Running {
+        return Ok(Vec::new());
     }
-    let id = reviews::id_of(ReviewKind::Emergency, &case.case_id);
+    let suspends = case.mode == Mode::Suspend && case.trigger.kind != intake::INACTIVE;
+    let asked = [(case.emergency, ReviewKind::Emergency), (suspends, ReviewKind::Suspension)];
+    let mut opened = Vec::new();
+    for (_, kind) in asked.into_iter().filter(|(is_asked, _)| *is_asked) {
+        opened.extend(review(plan, case, kind).await?);
+    }
+    Ok(opened)
+}
+
+async fn review(plan: &Plan<'_>, case: &CaseRecord, kind: ReviewKind) -> Result<Option<Change>, Fault> {
+    let id = reviews::id_of(kind, &case.case_id);
     if plan.store.review(&id).await.map_err(store)?.is_some() {
         return Ok(None);
     }
     let policy = &plan.policy.approvals;
     let gone = tasks::gone(plan.store, &policy.security_team).await.map_err(store)?;
     let about = About {
-        kind: ReviewKind::Emergency,
+        kind,
         case: &case.case_id,
         person: &case.person,
         reason: &case.reason,
@@ -249,7 +261,7 @@ async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
         }
     }
     let case = validated(plan, case, person, stop, measure, loud);
-    changes.extend(review(plan, &case).await?);
+    changes.extend(reviews_of(plan, &case).await?);
     changes.push(Change::Case(Box::new(case.clone())));
     Ok(Decided { case, changes })
 }

@@ -4,7 +4,7 @@
 use crate::{
     Adapter,
     http::{Reader, Writer},
-    run::{Drive, Report, discover, left},
+    run::{Alone, Drive, Report, discover, left},
 };
 use leaver_domain::{
     fault::{Fault, FaultKind},
@@ -135,6 +135,7 @@ pub async fn restore(
         allowed: &outlook.plan,
         unmet: not_restored,
         beyond: "more is missing than when it was planned",
+        between: &Alone,
     };
     drive.run(adapter, http, outlook.found, outlook.next, receipts).await
 }

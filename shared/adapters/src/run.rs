@@ -7,6 +7,7 @@ use crate::{
     Adapter,
     http::{Reader, Writer},
 };
+use async_trait::async_trait;
 use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{Grant, Inventory, MAX_ENTRIES},
@@ -114,6 +115,21 @@ pub async fn remaining(
     left(adapter, http, job.person, &goal, receipts).await
 }
 
+/// What stands between containing a system and tidying it.
+#[async_trait]
+pub trait Between: Send + Sync {
+    /// Called once, when everything was done that contains, and before the first action that only tidies.
+    async fn contained(&self, http: &Writer);
+}
+
+/// A system that waits for no other.
+pub struct Alone;
+
+#[async_trait]
+impl Between for Alone {
+    async fn contained(&self, _: &Writer) {}
+}
+
 /// Applies a plan and reads back until nothing more is asked for, or what is left cannot be done now.
 /// Actions that a fresh reading asks for beyond `plan` are not done: they were not judged.
 pub async fn revoke(
@@ -123,7 +139,20 @@ pub async fn revoke(
     survey: Survey,
     receipts: &BTreeSet<ActionKey>,
 ) -> Report {
+    revoke_with(adapter, http, job, survey, receipts, &Alone).await
+}
+
+/// The same, with something between containing and tidying.
+pub async fn revoke_with(
+    adapter: &dyn Adapter,
+    http: &Writer,
+    job: &Job<'_>,
+    survey: Survey,
+    receipts: &BTreeSet<ActionKey>,
+    between: &dyn Between,
+) -> Report {
     let drive = Drive {
+        between,
         who: job.person,
         goal: &|found| asked_of(adapter, job.scope, found),
         allowed: &survey.plan,
@@ -148,6 +177,8 @@ pub(crate) struct Drive<'a> {
     pub unmet: fn(&Plan) -> Fault,
     /// What it means that a fresh read asks for more than may be done.
     pub beyond: &'static str,
+    /// What stands between containing and tidying.
+    pub between: &'a dyn Between,
 }
 
 impl Drive<'_> {
@@ -164,7 +195,7 @@ impl Drive<'_> {
         let mut receipts = receipts.clone();
         let mut todo = todo.without(&receipts);
         for round in 0..ROUNDS {
-            report.fault = apply_all(adapter, http, &found, &todo, &mut report.done).await;
+            report.fault = self.apply_all(adapter, http, &found, &todo, (&mut report.done, round)).await;
             receipts.extend(receipts_of(&report.done));
             match left(adapter, http, self.who, self.goal, &receipts).await {
                 Ok((now, left)) => {
@@ -193,6 +224,43 @@ impl Drive<'_> {
         }
         report.fault.get_or_insert_with(|| (self.unmet)(&todo));
         report
+    }
+
+    /// Does every action in order. One that fails does not stop the others, unless nothing can work any more: what can
+    /// be contained is contained. The first failure is kept.
+    async fn apply_all(
+        &self,
+        adapter: &dyn Adapter,
+        http: &Writer,
+        found: &Inventory,
+        todo: &Plan,
+        (done, round): (&mut Vec<Done>, u32),
+    ) -> Option<Fault> {
+        let mut first: Option<Fault> = None;
+        let mut contained = round > 0;
+        for action in &todo.0 {
+            if !contained && action.stage != Stage::Contain {
+                self.between.contained(http).await;
+                contained = true;
+            }
+            match adapter.apply(http, found, action).await {
+                Ok(outcome) => done.push(Done { action: action.clone(), outcome, at: http.now() }),
+                // Somebody else was faster: the fresh read that follows decides.
+                Err(fault) if fault.kind == FaultKind::NotFound => {}
+                Err(fault) => {
+                    let hopeless = matches!(
+                        fault.kind,
+                        FaultKind::CredentialRejected | FaultKind::Unavailable | FaultKind::Throttled
+                    );
+                    tracing::warn!(system = adapter.spec().id, action = ?action.kind, fault = %fault, "action failed");
+                    first.get_or_insert(fault);
+                    if hopeless {
+                        break;
+                    }
+                }
+            }
+        }
+        first
     }
 }
 
@@ -227,35 +295,4 @@ pub(crate) async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person)
         return Err(Fault::shape(format!("more than {MAX_ENTRIES} entries hang on this account")));
     }
     Ok(found)
-}
-
-/// Does every action in order. One that fails does not stop the others, unless nothing can work any more: what can
-/// be contained is contained. The first failure is kept.
-async fn apply_all(
-    adapter: &dyn Adapter,
-    http: &Writer,
-    found: &Inventory,
-    todo: &Plan,
-    done: &mut Vec<Done>,
-) -> Option<Fault> {
-    let mut first: Option<Fault> = None;
-    for action in &todo.0 {
-        match adapter.apply(http, found, action).await {
-            Ok(outcome) => done.push(Done { action: action.clone(), outcome, at: http.now() }),
-            // Somebody else was faster: the fresh read that follows decides.
-            Err(fault) if fault.kind == FaultKind::NotFound => {}
-            Err(fault) => {
-                let hopeless = matches!(
-                    fault.kind,
-                    FaultKind::CredentialRejected | FaultKind::Unavailable | FaultKind::Throttled
-                );
-                tracing::warn!(system = adapter.spec().id, action = ?action.kind, fault = %fault, "action failed");
-                first.get_or_insert(fault);
-                if hopeless {
-                    break;
-                }
-            }
-        }
-    }
-    first
 }

@@ -28,8 +28,26 @@ pub enum Mode {
     Leave,
     /// Some grants are taken away, the account stays usable.
     Partial,
+    /// The account is shut while something is looked into: it cannot be used, and what it holds stays as it is.
+    Suspend,
     /// Access comes back: what an earlier case took, or what was granted for a time.
     Reactivate,
+}
+
+impl Mode {
+    /// Where it puts its person, where it does not leave them where they are.
+    pub fn puts(self) -> Option<PersonStatus> {
+        match self {
+            Self::Leave => Some(PersonStatus::Leaving),
+            Self::Suspend => Some(PersonStatus::Suspended),
+            Self::Partial | Self::Reactivate => None,
+        }
+    }
+
+    /// Whether it takes the use of the whole account, so that giving it back lets its person return.
+    pub fn shuts(self) -> bool {
+        self.puts().is_some()
+    }
 }
 
 /// Where a case stands.

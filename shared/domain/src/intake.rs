@@ -24,6 +24,9 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeSet;
 
+/// The trigger's kind where somebody is suspended because they have not logged in for long.
+pub const INACTIVE: &str = "inactive";
+
 /// Tries against somebody else who changes the same person.
 const TRIES: usize = 4;
 
@@ -184,10 +187,14 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
     let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
     // Whoever left, left by the case by which they left: what the end of an exception takes afterwards changes nothing in that.
     let afterwards = request.measure.is_some() && person.status != PersonStatus::Active;
-    let changes = !request.dry_run && request.mode == Mode::Leave && !afterwards;
-    case.person_was = changes.then(|| Standing { status: person.status, case: person.case.clone() });
-    let leaving = changes.then(|| Person {
-        status: PersonStatus::Leaving,
+    // A suspension of somebody who is leaving, or is suspended already, changes nothing in that either.
+    let becomes = request.mode.puts().filter(|becomes| {
+        let moves = *becomes == PersonStatus::Leaving || person.status == PersonStatus::Active;
+        !request.dry_run && !afterwards && moves
+    });
+    case.person_was = becomes.map(|_| Standing { status: person.status, case: person.case.clone() });
+    let leaving = becomes.map(|status| Person {
+        status,
         case: Some(case_id.clone()),
         version: person.version + 1,
         ..person.clone()

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod effective;
 pub mod export;
 pub mod fault;
+pub mod gathering;
 pub mod holds;
 pub mod id;
 pub mod intake;

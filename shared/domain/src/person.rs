@@ -26,6 +26,8 @@ pub enum EmploymentType {
 pub enum PersonStatus {
     /// Entitled to the access that their role gives.
     Active,
+    /// Their access is shut while something is looked into. It ends in a return or in a termination.
+    Suspended,
     /// A termination is recorded or under way.
     Leaving,
     /// Every system is verified.

@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 pub enum Presence {
     /// They work here, or nothing is known of them.
     Here,
-    /// They are to leave by a case that is held: nobody has decided yet whether it runs.
+    /// They are to leave, or to be suspended, by a case that is held: nobody has decided yet whether it runs.
     Held,
-    /// They are leaving, or have left.
+    /// They are suspended, leaving, or have left.
     Gone,
 }
 
@@ -29,16 +29,16 @@ pub async fn presence(store: &dyn CaseStore, username: &Username) -> Result<Pres
     let Some(person) = store.person(username).await? else { return Ok(Presence::Here) };
     match (person.status, &person.case) {
         (PersonStatus::Active, _) => Ok(Presence::Here),
-        (PersonStatus::Leaving, Some(case)) => {
+        (PersonStatus::Leaving | PersonStatus::Suspended, Some(case)) => {
             let case = store.case(case).await?;
             let held = case.is_some_and(|case| case.status == CaseStatus::Held);
             Ok(if held { Presence::Held } else { Presence::Gone })
         }
-        (PersonStatus::Leaving | PersonStatus::Left, _) => Ok(Presence::Gone),
+        (PersonStatus::Leaving | PersonStatus::Suspended | PersonStatus::Left, _) => Ok(Presence::Gone),
     }
 }
 
-/// Whether somebody is leaving, held or not, or has left.
+/// Whether somebody is suspended or leaving, held or not, or has left.
 ///
 /// # Errors
 /// Where the store cannot be read.
@@ -46,7 +46,7 @@ pub async fn is_gone(store: &dyn CaseStore, username: &Username) -> Result<bool,
     Ok(presence(store, username).await? != Presence::Here)
 }
 
-/// Who of these is leaving or has left. Somebody of whom nothing is known is not gone.
+/// Who of these is suspended, leaving, or has left. Somebody of whom nothing is known is not gone.
 ///
 /// # Errors
 /// Where the store cannot be read.

@@ -19,6 +19,8 @@ pub enum ReviewKind {
     Emergency,
     /// Access that was given back in an emergency.
     BreakGlass,
+    /// An account that was shut while something is looked into.
+    Suspension,
 }
 
 impl ReviewKind {
@@ -27,6 +29,7 @@ impl ReviewKind {
         match self {
             Self::Emergency => "emergency",
             Self::BreakGlass => "break_glass",
+            Self::Suspension => "suspension",
         }
     }
 
@@ -40,6 +43,10 @@ impl ReviewKind {
             Self::BreakGlass => {
                 "Access was given back in an emergency. Once it has ended, see whether the reason held, what was done with \
                  the access (the rows of the case that took it again count what the systems' logs show), and that it is gone."
+            }
+            Self::Suspension => {
+                "Access was shut while something is looked into; what was there is kept as it was. Find out what happened. Then \
+                 either give it back with a restore of this case, or end it with a termination, and say here which, and why."
             }
         }
     }

@@ -1,15 +1,19 @@
 //! The lanes of [`leaver_domain::pace`] on DynamoDB: one item each, moved on by one conditional update, so that of many
-//! functions at once each gets a place of its own.
+//! functions at once each gets a place of its own. The meeting places of [`leaver_domain::gathering`] lie beside them.
 
 use crate::{Aws, item::text};
 use async_trait::async_trait;
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, ReturnValue},
+};
 use leaver_domain::{
+    gathering::Gathering,
     pace::{Budget, Call, Pacer},
     ports::StoreError,
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// How long a lane that nobody uses is kept.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -50,7 +54,7 @@ impl DynamoPace {
             .update_expression(format!("SET tat = {set}, expires_at = :kept"))
             .condition_expression(condition)
             .expression_attribute_values(":kept", AttributeValue::N(kept))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+            .return_values(ReturnValue::UpdatedNew);
         for (name, value) in values {
             update = update.expression_attribute_values(*name, value.clone());
         }
@@ -122,5 +126,43 @@ impl DynamoPace {
         let found = read.send().await.map_err(|error| crate::cases::trouble(&error))?;
         let tat = found.item().and_then(|item| item.get("tat")).and_then(|tat| tat.as_n().ok());
         Ok(tat.and_then(|tat| tat.parse().ok()).and_then(Timestamp::from_millis))
+    }
+}
+
+fn place(case: &str) -> String {
+    format!("gathering#{case}")
+}
+
+/// Everybody of an item, as it was returned.
+fn everybody(item: Option<&std::collections::HashMap<String, AttributeValue>>) -> BTreeSet<String> {
+    let names = item.and_then(|item| item.get("present")).and_then(|present| present.as_ss().ok());
+    names.into_iter().flatten().cloned().collect()
+}
+
+#[async_trait]
+impl Gathering for DynamoPace {
+    async fn come(&self, case: &str, who: &str, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("lane", text(&place(case)))
+            .update_expression("ADD present :who SET expires_at = :kept")
+            .expression_attribute_values(":who", AttributeValue::Ss(vec![who.to_owned()]))
+            .expression_attribute_values(":kept", AttributeValue::N(now.plus(KEPT).seconds().to_string()))
+            .return_values(ReturnValue::AllNew);
+        let done = update.send().await.map_err(|error| crate::cases::trouble(&error))?;
+        Ok(everybody(done.attributes()))
+    }
+
+    async fn present(&self, case: &str) -> Result<BTreeSet<String>, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("lane", text(&place(case)))
+            .consistent_read(true);
+        let found = read.send().await.map_err(|error| crate::cases::trouble(&error))?;
+        Ok(everybody(found.item()))
     }
 }

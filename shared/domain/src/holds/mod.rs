@@ -309,7 +309,7 @@ async fn called_off(
 async fn goes_back(store: &dyn CaseStore, case: &CaseRecord) -> Result<Option<Person>, StoreError> {
     let Some(mut was) = case.person_was.clone() else { return Ok(None) };
     let Some(mut person) = store.person(&case.person.username).await? else { return Ok(None) };
-    if person.status != PersonStatus::Leaving || person.case.as_ref() != Some(&case.case_id) {
+    if Some(person.status) != case.mode.puts() || person.case.as_ref() != Some(&case.case_id) {
         return Ok(None);
     }
     for _ in 0..MAX_BACK {

@@ -179,7 +179,7 @@ fn open(
     };
     let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
     // Only the case by which they left lets them come back; whoever leaves under another one goes on leaving.
-    let left_by = earlier.filter(|(case, _)| case.mode == Mode::Leave).map(|(case, _)| &case.case_id);
+    let left_by = earlier.filter(|(case, _)| case.mode.shuts()).map(|(case, _)| &case.case_id);
     let returns =
         left_by.is_some() && person.case.as_ref() == left_by && person.status != PersonStatus::Active;
     let returning = returns.then(|| Person {

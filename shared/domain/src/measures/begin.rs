@@ -61,7 +61,7 @@ pub async fn begin(
 fn in_the_way(measure: &Measure, person: &Person) -> Option<&'static str> {
     let stays = person.status == PersonStatus::Active;
     match measure.what {
-        What::Grant { .. } if !stays => Some("the person is leaving or has left"),
+        What::Grant { .. } if !stays => Some("the person is suspended, leaving, or has left"),
         What::BreakGlass { .. } if stays => Some("the person has their access again"),
         _ => None,
     }

@@ -2,7 +2,7 @@
 
 use super::{Given, TRIES, again, cases, line, to_take};
 use crate::{
-    case::{CaseRecord, CaseStatus, Mode, SystemRecord},
+    case::{CaseRecord, CaseStatus, SystemRecord},
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measure::{ExceptionKind, Measure, MeasureStatus, Permission, What},
@@ -196,7 +196,10 @@ impl End<'_> {
         if let Some(other) = self.others(measure).await?.iter().find(|other| lets_be(other)) {
             return Ok(Back::Nothing(json!({"still_excepted_by": other.measure_id})));
         }
-        let stays = self.person(measure).await?.is_none_or(|person| person.status == PersonStatus::Active);
+        let stays = self.person(measure).await?.is_none_or(|person| {
+            // Who is suspended has not left: their mail goes on as it is.
+            matches!(person.status, PersonStatus::Active | PersonStatus::Suspended)
+        });
         Ok(if stays { Back::Nothing(json!({"why": "the person has not left"})) } else { Back::Take(None) })
     }
 
@@ -214,7 +217,7 @@ impl End<'_> {
         for other in others.iter().filter(|other| other.since() >= measure.since()) {
             let What::Restore { case } = &other.what else { continue };
             let given = other.status == MeasureStatus::Approved || !other.cases.is_empty();
-            let whole = self.store.case(case).await?.is_some_and(|case| case.mode == Mode::Leave);
+            let whole = self.store.case(case).await?.is_some_and(|case| case.mode.shuts());
             if given && whole {
                 return Ok(Back::Nothing(json!({"given_for_good_by": other.measure_id})));
             }

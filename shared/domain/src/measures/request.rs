@@ -226,7 +226,7 @@ fn check_kind(
         What::Exception { renews: Some(renewed), .. } => check_renewal(asked, renewed, others, now),
         What::Grant { permissions } => {
             if !stays {
-                let detail = "They are leaving or have left: nothing can be granted. Ask for break-glass or a restore.";
+                let detail = "They are suspended, leaving, or have left: nothing can be granted. Ask for break-glass or a restore.";
                 return Err(conflict(detail));
             }
             check_permissions(policy, permissions)
@@ -243,7 +243,7 @@ fn check_kind(
         }
         What::Extension { until } if stays => check_extension(person, *until, now),
         What::Extension { .. } => {
-            Err(conflict("They are leaving or have left: a contract that has ended cannot be extended."))
+            Err(conflict("They are suspended, leaving, or have left: their contract cannot be extended."))
         }
         What::HoldRelease if person.legal_hold.is_none() => Err(conflict("There is no legal hold on them.")),
         What::Hold | What::Release { .. } => Err(invalid("This is not asked for in this way.")),
@@ -337,7 +337,7 @@ async fn check_case(
     let case = case.filter(|case| case.person.username == asked.person);
     let case = case.ok_or_else(|| invalid(format!("{id} is no case of {}.", asked.person)))?;
     let emergency = matches!(asked.what, What::BreakGlass { .. });
-    let takes = case.mode == Mode::Leave || (case.mode == Mode::Partial && !emergency);
+    let takes = case.mode.shuts() || (case.mode == Mode::Partial && !emergency);
     if case.dry_run || !takes {
         return Err(invalid(format!("{id} took nothing away that could be given back.")).into());
     }
@@ -345,7 +345,8 @@ async fn check_case(
     if let Some(left) =
         person.case.as_ref().filter(|left| person.status != PersonStatus::Active && *left != id)
     {
-        return Err(conflict(format!("{} left under {left}: name that case.", person.username)).into());
+        let detail = format!("What {} lost, they lost under {left}: name that case.", person.username);
+        return Err(conflict(detail).into());
     }
     if !matches!(case.status, CaseStatus::Complete | CaseStatus::Incomplete) {
         let detail =

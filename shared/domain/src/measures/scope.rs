@@ -11,6 +11,10 @@ use crate::{
 };
 use serde_json::json;
 
+/// What makes an account unusable, and leaves what it holds as it is.
+const SHUTTING: [ActionKind; 4] =
+    [ActionKind::DisableAccount, ActionKind::EndSessions, ActionKind::RevokeToken, ActionKind::DisableApiKey];
+
 fn excepts(measure: &Measure, kind: ExceptionKind) -> bool {
     matches!(&measure.what, What::Exception { what, .. } if *what == kind)
 }
@@ -29,9 +33,14 @@ pub fn scope_for(
 ) -> Scope {
     let mut scope = policy.full_scope();
     scope.grants = case.grants.clone();
-    if case.mode != Mode::Leave {
+    match case.mode {
+        Mode::Leave => {}
+        // What only tidies, or cannot come back as it was, waits for what the investigation says.
+        Mode::Suspend => scope.kinds.retain(|kind| SHUTTING.contains(kind)),
         // Whatever is not named is not taken.
-        scope.grants.get_or_insert_default().extend(case.permissions_in(system));
+        Mode::Partial | Mode::Reactivate => {
+            scope.grants.get_or_insert_default().extend(case.permissions_in(system));
+        }
     }
     let in_force = || measures.iter().filter(|measure| measure.in_force_at(at));
     if case.mode == Mode::Leave && in_force().any(|one| excepts(one, ExceptionKind::MailForwarding)) {

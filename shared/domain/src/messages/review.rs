@@ -12,9 +12,10 @@ pub fn of_review(review: &Review) -> Message {
             let until = review.not_before.map(|until| format!(" until {until}")).unwrap_or_default();
             format!("EMERGENCY: {person} has their access back{until}, to be reviewed then")
         }
+        ReviewKind::Suspension => format!("{person} is suspended while something is looked into"),
     };
     let not_by_is = match review.kind {
-        ReviewKind::Emergency => "Wanted by",
+        ReviewKind::Emergency | ReviewKind::Suspension => "Wanted by",
         ReviewKind::BreakGlass => "Not to be reviewed by",
     };
     let owners: Vec<_> = review.owners.iter().cloned().collect();
