@@ -356,6 +356,27 @@ async fn who_has_not_logged_in_for_long_is_suspended_once() {
     assert_eq!(house.workflow.started().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
 }
 
+/// Their manager alone lets them back.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_suspended_for_inactivity_comes_back_by_their_manager() {
+    let house = house().await;
+    night(&house).await;
+    let id = house.workflow.started().pop().expect("a case");
+    let mut suspended = case(&house, id.as_str()).await;
+    suspended.status = CaseStatus::Complete;
+    suspended.version += 1;
+    house.cases.put_case(&suspended).await.expect("written");
+    let path = format!("/api/v1/cases/{id}/restore");
+    let said = json!({"reason": "back from leave"}).to_string();
+    let (status, asked) = house.call(SECURITY, "POST", &path, &said, now()).await;
+    assert_eq!((status, &asked["approval"]["asked"]), (202, &json!(["jane.smith"])), "{asked}");
+    let path = format!("/api/v1/approvals/{}", asked["approval"]["approval_id"].as_str().expect("an id"));
+    let yes = json!({"decision": "approve", "reason": "they are back"}).to_string();
+    assert_eq!(house.call(("taylor.admin", "security"), "POST", &path, &yes, now()).await.0, 403);
+    let (status, decided) = house.call(("jane.smith", "manager"), "POST", &path, &yes, now()).await;
+    assert_eq!(status, 200, "{decided}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_suspended_while_a_system_whose_logins_count_is_not_read() {
     let house = house().await;

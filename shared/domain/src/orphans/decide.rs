@@ -26,7 +26,7 @@ use std::{collections::BTreeSet, time::Duration};
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
 /// Longest time for which an orphan is left alone, in days.
-const MAX_DAYS: i64 = 366;
+const MAX_DAYS: u64 = 366;
 /// Tries against somebody else who changes the same records.
 const TRIES: usize = 4;
 
@@ -197,7 +197,7 @@ async fn ignore(
 ) -> Result<Vec<Change>, NotDone> {
     let end = until.tomorrow().ok().and_then(crate::population::begin_of);
     let end = end.ok_or_else(|| invalid("`until` is no day."))?;
-    let longest = desk.now.plus(Duration::from_secs(MAX_DAYS.unsigned_abs() * 86_400));
+    let longest = desk.now.plus(Duration::from_secs(MAX_DAYS * 86_400));
     if end <= desk.now || end > longest {
         return Err(invalid(format!("`until` must be a day from today on, within {MAX_DAYS} days.")));
     }

@@ -27,7 +27,7 @@ pub fn night(
     now: Timestamp,
 ) -> Vec<Orphan> {
     let mut open: BTreeMap<OrphanId, Found<'_>> = BTreeMap::new();
-    for (seen, class) in roster.iter().filter(|(_, class)| class.is_orphan()) {
+    for (seen, class) in roster.iter().copied().filter(|(_, class)| class.is_orphan()) {
         open.insert(OrphanId::of(system, &seen.id), (seen, class));
     }
     let mut changed = Vec::new();
