@@ -149,6 +149,10 @@ impl Github {
             }
             (_, ["memberships", login]) => self.membership(ask, login),
             ("GET", ["invitations"]) => paged(ask, Vec::new()),
+            ("GET", ["outside_collaborators"]) => {
+                let outside = |member: &&Member| member.state.is_none() && !member.repositories.is_empty();
+                paged(ask, self.members.iter().filter(outside).map(Member::user).collect())
+            }
             ("DELETE", ["outside_collaborators", login]) => match self.index(login) {
                 Some(index) if self.members[index].state.is_some() => error(
                     422,

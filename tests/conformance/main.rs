@@ -18,6 +18,7 @@ mod onepassword;
 mod payroll;
 mod postgresql;
 mod profiles;
+mod roster;
 mod salesforce;
 mod samba;
 mod scim2_server;
@@ -441,4 +442,24 @@ async fn every_list_of_the_sample_person_has_more_than_one_page() {
             .count();
         assert!(again > 0, "{system}: no list was followed to a second page");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_with_an_account_is_in_the_roster_once() {
+    roster::everybody_with_an_account_is_in_the_roster_once().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roster_says_of_an_account_what_a_reading_of_it_says() {
+    roster::the_roster_says_of_an_account_what_a_reading_of_it_says().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_at_any_request_never_shortens_a_roster() {
+    roster::a_failure_at_any_request_never_shortens_a_roster().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_list_says_so() {
+    roster::who_cannot_list_says_so().await;
 }

@@ -9,6 +9,7 @@ mod evidence;
 mod house;
 mod humans;
 mod ledger;
+mod night;
 mod roles;
 mod signals;
 mod stores;
@@ -67,6 +68,8 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     checkpoint::tiles_lead_from_the_rows_to_the_signed_root,
     checkpoint::what_was_published_cannot_be_taken_away,
     checkpoint::nobody_but_the_publisher_signs,
+    night::rosters_and_orphans_are_kept_in_the_table,
+    night::every_system_is_listed_and_what_is_nobodys_is_found,
     evidence::a_past_day_is_counted_and_stands_in_the_log,
     evidence::what_was_left_behind_is_sealed_by_the_sweep,
     evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,

@@ -12,6 +12,7 @@ mod held;
 mod intake;
 mod measures;
 mod named;
+mod orphans;
 mod pacing;
 mod policy;
 mod restoring;

@@ -228,6 +228,7 @@ async fn the_key_set_is_served_without_a_token() {
         signals: leaver_api::Signals { issuer: ISSUER, signer: &office.signer },
         policy: &house.policy,
         cases: &house.cases,
+        rosters: &house.cases,
         ledger: &house.ledger,
         workflow: &house.workflow,
         evidence: &house.cases,

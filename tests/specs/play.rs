@@ -57,6 +57,17 @@ async fn life(to: &Connected, who: &Person, writes: bool) {
     restored(to, who, &before).await;
 }
 
+/// The roster, to its end.
+async fn list(system: &str, to: &Connected) {
+    if !Spec::of(system).expect("a row").roster.is_listed() {
+        return;
+    }
+    let mut page = to.adapter.roster(&to.http, None).await.expect(system);
+    while let Some(mark) = page.next {
+        page = to.adapter.roster(&to.http, Some(&mark)).await.expect(system);
+    }
+}
+
 /// What a play gave, once it was played.
 type Played = Arc<OnceCell<Arc<Vec<Exchange>>>>;
 
@@ -76,6 +87,9 @@ async fn exchanges(system: &str) -> Vec<Exchange> {
         let to = stage.connect(system, BUDGET);
         to.adapter.probe(&to.http).await.expect(system);
         to.adapter.missing(&to.http).await.expect(system);
+        if username == PEOPLE[0] {
+            list(system, &to).await;
+        }
         life(&to, &person(username), part != Part::Source).await;
         let mut nobody = person(username);
         nobody.username = "no.body".parse().expect("a username");

@@ -186,7 +186,7 @@ impl House {
         let plan = leaver_plan::Plan { policy: &self.policy, store, workflow: &self.workflow, now };
         leaver_plan::handle(
             &plan,
-            leaver_plan::Input { case_id: Some(case.clone()), check: None, measure: None },
+            leaver_plan::Input { case_id: Some(case.clone()), check: None, roster: None, measure: None },
         )
         .await
     }
@@ -205,10 +205,34 @@ impl House {
             None => self.stage.connect(system, time),
         };
         let (adapter, http, policy) = (to.adapter.as_ref(), &to.http, &self.policy);
-        let gathering = self.gathering.as_deref();
-        let system = System { id: &id, adapter, http, policy, store, gathering };
+        let (rosters, gathering) = (&self.cases, self.gathering.as_deref());
+        let system = System { id: &id, adapter, http, policy, store, rosters, gathering };
         let output = leaver_adapter::handle(&system, Input { case_id: Some(case.clone()), step }).await?;
         Ok(output.status)
+    }
+
+    /// Has one system's accounts listed, as an item of a night's execution does.
+    pub async fn list(&self, system: &str) -> Result<(), Fault> {
+        let (id, time): (SystemId, _) = (system.parse().expect("an id"), Duration::from_secs(20));
+        let to = match self.policy.custom(&id) {
+            Some(custom) => self.stage.connect_custom(system, custom, time),
+            None => self.stage.connect(system, time),
+        };
+        let (adapter, http, policy, store) = (to.adapter.as_ref(), &to.http, &self.policy, &self.cases);
+        let system = System { id: &id, adapter, http, policy, store, rosters: &self.cases, gathering: None };
+        let input = Input { case_id: None, step: Step::Roster };
+        leaver_adapter::handle(&system, input).await.map(|_| ())
+    }
+
+    /// The nightly function, over a case table.
+    pub async fn reconcile(
+        &self,
+        cases: &dyn CaseStore,
+        now: Timestamp,
+    ) -> Result<leaver_reconcile::Reconciled, leaver_domain::ports::StoreError> {
+        let (policy, rosters, workflow) = (&self.policy, &self.cases, &self.workflow);
+        let of = leaver_reconcile::Reconciling { policy, cases, rosters, workflow, now };
+        leaver_reconcile::handle(&of).await
     }
 
     /// The last step of an execution.

@@ -221,6 +221,7 @@ impl House {
             signals: leaver_api::Signals { issuer: "i", signer: &self.signer },
             policy: &self.policy,
             cases: store,
+            rosters: &self.cases,
             ledger: &self.ledger,
             workflow: &self.workflow,
             evidence: &self.cases,

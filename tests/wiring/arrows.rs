@@ -34,7 +34,9 @@ fn arrows_point_down_only() {
     {
         assert_eq!(needs(&format!("leaver-{function}")), ["leaver-domain"], "{function}");
     }
-    assert_eq!(needs("leaver-adapter"), ["leaver-adapters", "leaver-domain"]);
+    for function in ["adapter", "reconcile"] {
+        assert_eq!(needs(&format!("leaver-{function}")), ["leaver-adapters", "leaver-domain"], "{function}");
+    }
     for (name, needs) in &arrows {
         let is_top = ["leaver-bootstrap", "leaver-cli", "leaver-tests"].contains(&name.as_str());
         assert!(is_top || !needs.contains(&"leaver-platform".to_owned()), "{name} names the platform");
@@ -58,6 +60,7 @@ fn only_the_platform_names_an_aws_sdk() {
         "publish",
         "sweep",
         "population",
+        "reconcile",
         "export",
         "signals",
         "api",

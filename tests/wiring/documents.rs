@@ -1,7 +1,7 @@
 //! What the guides show of the registry.
 
 use crate::{read, root};
-use leaver_adapters::{Part, SPECS, Spec, custom};
+use leaver_adapters::{Part, Roster, SPECS, Spec, custom};
 use std::fs;
 
 /// What people call what a leaver has there.
@@ -23,11 +23,24 @@ fn list(title: &str, items: &[&str], numbered: bool) -> String {
     if items.is_empty() { String::new() } else { format!("\n{title}\n\n{}", lines.collect::<String>()) }
 }
 
+/// A sentence behind a colon.
+fn lowered(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map(|first| first.to_lowercase().collect::<String>() + letters.as_str())
+        .unwrap_or_default()
+}
+
 fn section(spec: &Spec) -> String {
     let mut text =
         format!("\n## {} (`{}`)\n\n{} Follows: {}.\n", spec.name, spec.id, part(spec), spec.source);
     text += &list("When somebody leaves:", spec.order, true);
     text += &list("What stays, or ends later:", spec.residuals, false);
+    text += &match spec.roster {
+        Roster::Listed(what) => format!("\nIts accounts are listed each night: {}\n", lowered(what)),
+        Roster::Unlisted(why) => format!("\nIts accounts are not listed: {}\n", lowered(why)),
+    };
     text += &list("Setting it up:", spec.setup, true);
     text += "\n| field of its secret | what it is |\n|---|---|\n";
     for (name, what) in spec.settings {
@@ -57,7 +70,8 @@ fn every_row_can_be_set_up_by_its_guide() {
             "{}",
             spec.id
         );
-        let lines = spec.order.iter().chain(spec.residuals).chain(spec.setup);
+        let (Roster::Listed(roster) | Roster::Unlisted(roster)) = spec.roster;
+        let lines = spec.order.iter().chain(spec.residuals).chain(spec.setup).chain([&roster]);
         for line in lines {
             assert!((8..400).contains(&line.len()), "{}: {line}", spec.id);
         }

@@ -7,6 +7,7 @@ mod evidence;
 mod ledger;
 mod local;
 mod measure;
+mod orphans;
 mod policy;
 mod revoke;
 mod tasks;
@@ -57,6 +58,9 @@ enum Command {
     /// Check the policy, and see what it means for somebody.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Accounts that are nobody's who is here, and what becomes of them.
+    #[command(subcommand)]
+    Orphans(orphans::Orphans),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -82,6 +86,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
         Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
         Command::Policy(policy) => policy.run(target, json).await,
+        Command::Orphans(orphans) => orphans.run(&target.client_for("security")?, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -181,6 +186,12 @@ mod tests {
             "leaver policy check p.yaml --environment local --people people.yaml --json",
             "leaver policy check --online",
             "leaver policy explain --user U --json",
+            "leaver orphans list",
+            "leaver orphans list --system okta --all --json",
+            "leaver orphans adopt ID --user U --reason R",
+            "leaver orphans ignore ID --reason R --until 2026-12-31",
+            "leaver orphans ignore ID --reason R --until 2026-12-31 --user U",
+            "leaver orphans revoke ID --reason R",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",

@@ -7,6 +7,7 @@ mod ending;
 mod gate;
 mod neighbours;
 mod restore;
+mod roster;
 mod run;
 mod verify;
 
@@ -21,6 +22,7 @@ use leaver_domain::{
     plan::Scope,
     policy::Policy,
     ports::{CaseStore, StoreError},
+    roster::RosterStore,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct System<'a> {
     pub policy: &'a Policy,
     /// The case table.
     pub store: &'a dyn CaseStore,
+    /// Where rosters are kept.
+    pub rosters: &'a dyn RosterStore,
     /// Where the systems of a case wait for each other; `None` where each is worked on by itself.
     pub gathering: Option<&'a dyn Gathering>,
 }
@@ -53,12 +57,14 @@ pub enum Step {
     Verify,
     /// See whether address and credential work.
     Check,
+    /// List all accounts.
+    Roster,
 }
 
 /// One item of the Map.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Input {
-    /// The case; `None` in a check.
+    /// The case; `None` in a check, and where accounts are listed.
     #[serde(default)]
     pub case_id: Option<CaseId>,
     /// Which part of the work.
@@ -106,6 +112,10 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         let missing = missing.into_iter().map(|one| (one.scope, one.shown_by)).collect();
         return Ok(Output { fault, missing, ..output(None) });
     }
+    if input.step == Step::Roster {
+        roster::run(system).await?;
+        return Ok(output(None));
+    }
     let id = input.case_id.as_ref().ok_or_else(|| internal("the item names no case"))?;
     let case = system.store.case(id).await.map_err(stored)?;
     let case = case.ok_or_else(|| internal(format!("there is no case {id}")))?;
@@ -119,7 +129,7 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         }
         Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
-        Step::Verify | Step::Check => verify::verify(system, &case, record).await?,
+        Step::Verify | Step::Check | Step::Roster => verify::verify(system, &case, record).await?,
     };
     Ok(output(Some(status)))
 }

@@ -14,6 +14,7 @@ mod ledger;
 mod log;
 mod measures;
 pub mod openapi;
+mod orphans;
 mod policy;
 mod signals;
 mod tasks;
@@ -33,6 +34,7 @@ use leaver_domain::{
     policy::Policy,
     ports::{Archives, CaseStore, EvidenceStore, LedgerStore, ObjectStore, StoreError, Wait, Workflow},
     problem::{NotDone, Problem},
+    roster::RosterStore,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -45,6 +47,8 @@ pub struct Api<'a> {
     pub policy: &'a Policy,
     /// The case table.
     pub cases: &'a dyn CaseStore,
+    /// Orphans.
+    pub rosters: &'a dyn RosterStore,
     /// The log.
     pub ledger: &'a dyn LedgerStore,
     /// The workflow engine.
@@ -166,6 +170,8 @@ async fn answer(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Repl
         ("GET", ["api", "v1", "tasks", id, "evidence", sha256]) => {
             tasks::evidence(api, &call, id, sha256).await
         }
+        ("GET", ["api", "v1", "orphans"]) => orphans::list(api, &call).await,
+        ("POST", ["api", "v1", "orphans", id]) => orphans::decide(api, &call, id).await,
         ("GET", ["api", "v1", "doctor"]) => doctor::check(api, &call).await,
         _ => Err(Problem::not_found()),
     }

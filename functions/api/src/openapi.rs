@@ -2,6 +2,7 @@
 //! `infra/openapi.json`; a test holds the file, the template's routes and this together.
 
 mod measures;
+mod orphans;
 
 use leaver_domain::{
     case::{CaseStatus, SystemStatus},
@@ -260,7 +261,7 @@ fn object(required: &[&str], properties: Value) -> Value {
 /// The shapes of what is sent and shown.
 fn schemas() -> Value {
     let mut all = case_schemas();
-    for others in [other_schemas(), measures::schemas(), task_schemas()] {
+    for others in [other_schemas(), measures::schemas(), task_schemas(), orphans::schemas()] {
         if let (Some(all), Value::Object(others)) = (all.as_object_mut(), others) {
             all.extend(others);
         }
@@ -402,7 +403,7 @@ pub fn document() -> Value {
     let mut paths = Map::new();
     let routes =
         case_routes().into_iter().chain(approval_routes()).chain(task_routes()).chain(ledger_routes());
-    for route in routes.chain(measures::routes()) {
+    for route in routes.chain(measures::routes()).chain(orphans::routes()) {
         let path = paths.entry(route.path.replace("{path+}", "{path}")).or_insert_with(|| json!({}));
         path[route.method] = route.operation();
     }

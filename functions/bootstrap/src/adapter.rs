@@ -18,6 +18,7 @@ use leaver_domain::{
     id::SystemId,
     policy::Policy,
     ports::CaseStore,
+    roster::RosterStore,
     secret::Secret,
 };
 use leaver_platform::{Aws, DynamoPace, SecretError};
@@ -31,6 +32,7 @@ struct Bench<'a> {
     pacer: Arc<DynamoPace>,
     policy: &'a Policy,
     store: &'a dyn CaseStore,
+    rosters: &'a dyn RosterStore,
 }
 
 impl Bench<'_> {
@@ -47,8 +49,8 @@ impl Bench<'_> {
         let http = Writer::open(self.client.clone(), hosts, settings, auth, Arc::new(now), budget);
         let http = http.map_err(Failure)?.paced(id.as_str(), self.pacer.clone());
         let (adapter, policy, store) = (adapter.as_ref(), self.policy, self.store);
-        let gathering = Some(self.pacer.as_ref() as &dyn Gathering);
-        let system = leaver_adapter::System { id, adapter, http: &http, policy, store, gathering };
+        let (rosters, gathering) = (self.rosters, Some(self.pacer.as_ref() as &dyn Gathering));
+        let system = leaver_adapter::System { id, adapter, http: &http, policy, store, rosters, gathering };
         leaver_adapter::handle(&system, input).await.map_err(Failure)
     }
 }
@@ -63,7 +65,7 @@ pub(crate) async fn adapter(environment: &Environment, aws: &Aws, system: &str) 
     let client = leaver_adapters::http::client().map_err(|fault| Misconfigured(fault.detail))?;
     let identity = identity(environment);
     let pacer = Arc::new(DynamoPace::new(aws, &environment.require("PACE_TABLE")?));
-    let bench = Bench { client, pacer, policy: &policy, store: &store };
+    let bench = Bench { client, pacer, policy: &policy, store: &store, rosters: &store };
     run(aws, async |event: LambdaEvent<leaver_adapter::Input>| {
         let text = match secret.read().await {
             // A system that needs no setting needs no value in its secret.
@@ -95,7 +97,7 @@ pub(crate) async fn custom(environment: &Environment, aws: &Aws) -> Result<(), M
         ids.map(|id| (id, Kept::new(aws, format!("{prefix}{id}")))).collect();
     let client = leaver_adapters::http::client().map_err(|fault| Misconfigured(fault.detail))?;
     let pacer = Arc::new(DynamoPace::new(aws, &environment.require("PACE_TABLE")?));
-    let bench = Bench { client, pacer, policy: &policy, store: &store };
+    let bench = Bench { client, pacer, policy: &policy, store: &store, rosters: &store };
     run(aws, async |event: LambdaEvent<Item>| {
         let Item { system: id, input } = event.payload;
         let (Some(configured), Some(secret)) = (policy.custom(&id), secrets.get(&id)) else {

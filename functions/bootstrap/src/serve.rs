@@ -93,6 +93,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "approval" => crate::humans::approval(environment, &aws).await,
         None if handler == "sweep" => sweep(environment, &aws).await,
         None if handler == "population" => population(environment, &aws).await,
+        None if handler == "reconcile" => reconcile(environment, &aws).await,
         None if handler == "export" => crate::export::export(environment, &aws).await,
         None if handler == "signals" => signals(environment, &aws).await,
         None if handler == "api" => api(environment, &aws).await,
@@ -203,6 +204,22 @@ async fn population(environment: &Environment, aws: &Aws) -> Result<(), Misconfi
     .await
 }
 
+async fn reconcile(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
+    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
+    let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
+    run(aws, async |_: LambdaEvent<serde_json::Value>| {
+        let reconciling = leaver_reconcile::Reconciling {
+            policy: &policy,
+            cases: &store,
+            rosters: &store,
+            workflow: &workflow,
+            now: now(),
+        };
+        leaver_reconcile::handle(&reconciling).await.map_err(internal)
+    })
+    .await
+}
+
 async fn api(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
     let (cases, policy) = (cases(environment, aws).await?, environment.policy()?);
     let ledger = DynamoLedger::new(aws, &environment.require("LEDGER_TABLE")?, &environment.origin()?);
@@ -220,6 +237,7 @@ async fn api(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> 
             signals: leaver_api::Signals { issuer: &issuer, signer: &signer },
             policy: &policy,
             cases: &cases,
+            rosters: &cases,
             ledger: &ledger,
             workflow: &workflow,
             evidence: &cases,

@@ -44,6 +44,9 @@ pub struct Input {
     /// Name of the check, where it is one.
     #[serde(default)]
     pub check: Option<String>,
+    /// The night whose rosters are to be read, where it is one.
+    #[serde(default)]
+    pub roster: Option<String>,
     /// The measure whose approval is to be asked for, where it is one.
     #[serde(default)]
     pub measure: Option<MeasureId>,
@@ -56,7 +59,7 @@ pub struct Item {
     pub case_id: Option<CaseId>,
     /// The system.
     pub system: String,
-    /// `run` or `check`.
+    /// `run`, `check` or `roster`.
     pub step: &'static str,
 }
 
@@ -92,6 +95,10 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     }
     if input.check.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
+        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
+    }
+    if input.roster.is_some() {
+        let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "roster")).collect();
         return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;

@@ -40,6 +40,19 @@ impl Github {
             _ if query.contains("membersWithRole") => {
                 let members = self.members.iter().filter(|member| member.state == Some("active"));
                 let node = |member: &Member| json!({"login": member.login, "organizationVerifiedDomainEmails": [member.email]});
+                if query.contains("edges") {
+                    let edge = |member: &Member| {
+                        let mut node = node(member);
+                        node["databaseId"] = json!(member.id);
+                        node["name"] = json!(null);
+                        node["createdAt"] = json!("2020-03-01T08:00:00Z");
+                        json!({"role": if member.is_owner() { "ADMIN" } else { "MEMBER" }, "node": node})
+                    };
+                    let mut page = connection(variables, &members.map(edge).collect::<Vec<_>>());
+                    let edges = page["nodes"].take();
+                    page = json!({"edges": edges, "pageInfo": page["pageInfo"]});
+                    return Reply::json(200, json!({"data": {"organization": {"membersWithRole": page}}}));
+                }
                 let all: Vec<Value> = members.map(node).collect();
                 json!({"membersWithRole": connection(variables, &all)})
             }

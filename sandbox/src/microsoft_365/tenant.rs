@@ -188,7 +188,7 @@ pub(super) fn user_json(user: &User, select: &str) -> Value {
     };
     let mut all = json!({
         "id": user.id, "displayName": user.name, "userPrincipalName": user.upn, "mail": user.mail,
-        "employeeId": user.number, "userType": "Member", "accountEnabled": user.enabled,
+        "employeeId": user.number, "userType": "Member", "createdDateTime": "2024-05-01T08:00:00Z", "accountEnabled": user.enabled,
         "onPremisesSyncEnabled": null, "signInSessionsValidFromDateTime": user.valid_from,
         "lastPasswordChangeDateTime": user.password_changed,
         "licenseAssignmentStates": user.licences.iter().map(licence).collect::<Vec<_>>(),

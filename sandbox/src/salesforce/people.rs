@@ -26,7 +26,10 @@ pub(super) fn organisation() -> Tables {
         set(4, "Report Builder", false, false, None),
         set(AGGREGATE, "Field Work", false, false, None),
     ];
-    let profile = |number: usize, name: &str| json!({"Id": id("00e", number), "Name": name, "UserLicenseId": id("100", 1)});
+    let profile = |number: usize, name: &str| {
+        json!({"Id": id("00e", number), "Name": name, "UserLicenseId": id("100", 1),
+                                                            "PermissionsManageUsers": number == 2})
+    };
     let named =
         |prefix: &str, number: usize, name: &str| json!({"Id": id(prefix, number), "MasterLabel": name});
     let group = |number: usize, name: &str, kind: &str| json!({"Id": id("00G", number), "Name": name, "DeveloperName": name.replace(' ', "_"), "Type": kind});
@@ -89,6 +92,7 @@ pub(super) fn add(tables: &mut Tables, world: &World, sample: &SamplePerson, ind
         "Email": sample.email_in(ID), "EmployeeNumber": person.employee_id.to_string(),
         "FederationIdentifier": sample.email_in(ID), "IsActive": true,
         "LastLoginDate": hours_ago(world, idle_hours), "ProfileId": id("00e", if admin { 2 } else { 1 }),
+        "UserType": "Standard", "CreatedDate": hours_ago(world, 10_000),
     });
     push(tables, "User", [row]);
     push(tables, "UserLogin", [json!({"Id": id("0Yw", index), "UserId": user, "IsFrozen": false})]);

@@ -112,6 +112,15 @@ impl Vpn {
                 let groups: String = self.groups.iter().map(entry).collect();
                 success(&format!("<user-group>{groups}</user-group>"))
             }
+            ("show", []) if path == "/user" => {
+                let entry = |user: &super::User| {
+                    let disabled = if user.enabled { "" } else { "<disabled>yes</disabled>" };
+                    let name = escape(user.name.as_str());
+                    format!("<entry name=\"{name}\"><phash>$5$local$0</phash>{disabled}</entry>")
+                };
+                let users: String = self.users.iter().map(entry).collect();
+                success(&format!("<user>{users}</user>"))
+            }
             ("show", [name]) if path.starts_with("/user/entry") => {
                 let Some(user) = self.users.iter().find(|user| user.name == *name) else {
                     let text = "<response status=\"error\"><msg><line>No such node</line></msg></response>";

@@ -9,9 +9,10 @@
 //! therefore found in the list of all access users, which tells both, and read by the vendor's id.
 
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange},
     http::{Command, Query, Reader, Writer},
     missing_by_reads, page,
@@ -24,6 +25,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{Event, Events, Holder, account_of, candidates, credentials, event_of, holder_of};
@@ -63,6 +65,7 @@ pub const SPEC: Spec = Spec {
         "Put the key into the secret as `api_key`.",
         "For an organisation outside the United States, put its region's address into the secret as `base_url`, such as https://api.eu.verkada.com.",
     ],
+    roster: Roster::Listed("Every cardholder, with the last access where the vendor tells it."),
     source: "Verkada API reference, apidocs.verkada.com: Access User Information, Access Credentials, Access Groups, Events",
 };
 
@@ -279,6 +282,10 @@ impl Adapter for Badge {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         missing_by_reads(http, [(SCOPE, Query::get(["access", "v1", "access_groups"]))]).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 //! States) is offered by people, so it is a task.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     gusto::{self, Company},
     http::{Command, Reader, Writer},
@@ -64,6 +64,7 @@ pub const SPEC: Spec = Spec {
         "Put the company's UUID and the access token into leaver's secret for benefits",
         "Let whatever holds the refresh token write each new access token there: one lives for two hours, and a refresh token works once",
     ],
+    roster: Roster::Unlisted("Enrolments are no accounts."),
     source: gusto::SOURCE,
 };
 

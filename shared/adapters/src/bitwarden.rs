@@ -6,9 +6,10 @@
 
 mod log;
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange},
     http::{Command, Query, Reader, Writer},
     missing_by_reads,
@@ -21,6 +22,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{Member, OWNER, REVOKED};
@@ -62,6 +64,7 @@ pub const SPEC: Spec = Spec {
         "See to it that at least two owners are confirmed: Bitwarden does not revoke the last one.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed("Every member of the organisation in one answer; logins are not in the list."),
     source: "Bitwarden Public API, bitwarden.com/help/api and the controllers of bitwarden/server under src/Api/AdminConsole/Public",
 };
 
@@ -260,6 +263,10 @@ impl Adapter for Bitwarden {
         let mut missing = missing_by_reads(http, ["members", "groups"].map(read)).await?;
         missing.truncate(1);
         Ok(missing)
+    }
+
+    async fn roster(&self, http: &Reader, _: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

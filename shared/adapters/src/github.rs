@@ -8,9 +8,10 @@
 mod graph;
 mod log;
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange, SigningKey},
     http::{Command, Reader, Writer},
     missing_by_reads,
@@ -23,6 +24,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{Membership, User, get};
@@ -81,6 +83,9 @@ pub const SPEC: Spec = Spec {
         "Put the App's id, the key, the installation's id and the organisation's login into the system's secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every member of the organisation, and with it those of outside collaborators; GitHub tells no logins, and addresses of verified domains only.",
+    ),
     source: "GitHub REST API for Enterprise Cloud, OpenAPI 23.0.2; GitHub GraphQL API",
 };
 
@@ -439,6 +444,10 @@ impl Adapter for Github {
             ("organization_codespaces: write", nobody("codespaces")),
         ];
         missing_by_reads(http, reads).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, &self.org, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -10,9 +10,10 @@
 
 mod log;
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{ACT_AS, Auth, Exchange, SigningKey},
     http::{Answer, Command, Reader, Writer},
     settings::Settings,
@@ -24,6 +25,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{CUSTOMER, DIRECTORY, MAILBOX, users};
@@ -66,6 +68,9 @@ pub const SPEC: Spec = Spec {
         "Put the key, both addresses and the company's licences into the system's secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every user of the customer, with last login and employee number; super and delegated administrators are marked.",
+    ),
     source: "Admin SDK directory_v1 20261104 and reports_v1 20260929, Gmail v1 20261005, Licensing v1 20251108",
 };
 
@@ -368,6 +373,10 @@ impl Adapter for GoogleWorkspace {
         let refused = http.scopes_refused(&SCOPES).await?;
         let shown_by = || "Google gives no token for this scope alone".to_owned();
         Ok(refused.into_iter().map(|scope| Missing { scope, shown_by: shown_by() }).collect())
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -7,7 +7,7 @@
 //! is employed) and the users of the HRIS (those who left included) tell who somebody is.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Answer, Query, Reader, Writer},
     missing_by_reads, page,
@@ -61,6 +61,7 @@ pub const SPEC: Spec = Spec {
         "Let that user see the company directory and the list of users, for companies whose API keys may not list all employees",
         "Put the company's address and the key into leaver's secret for hris",
     ],
+    roster: Roster::Unlisted("It says who is employed, and is what rosters are held against."),
     source: "BambooHR API, OpenAPI 1.0 of 2026-04-27",
 };
 

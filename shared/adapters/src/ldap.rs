@@ -29,6 +29,29 @@ use std::collections::BTreeMap;
 
 /// Entries that are asked for at once; a server may give fewer.
 const PAGE: i64 = 200;
+/// Entries that are asked for at once where everything is wanted: what Active Directory gives at most.
+const LARGE_PAGE: i64 = 1_000;
+/// Most entries of a whole directory. A larger one is a fault, never a silent cut.
+const MOST_OF_ALL: usize = 100_000;
+
+/// How much of a list is read.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    page: i64,
+    /// Enough, where less than all is wanted.
+    enough: Option<usize>,
+    /// Too many.
+    most: usize,
+    /// Pages of any size.
+    pages: usize,
+}
+
+impl Amount {
+    /// All that hangs on one account.
+    const LIST: Self = Self { page: PAGE, enough: None, most: MAX_ENTRIES, pages: MAX_PAGES };
+    /// A whole directory.
+    const EVERYTHING: Self = Self { page: LARGE_PAGE, enough: None, most: MOST_OF_ALL, pages: MAX_PAGES * 5 };
+}
 
 /// All of these.
 pub fn all(of: impl IntoIterator<Item = Filter>) -> Filter {
@@ -147,7 +170,15 @@ impl<'a> Search<'a> {
     /// # Errors
     /// As the table of result codes says; `UnexpectedShape` for a list beyond the limits.
     pub async fn list(&mut self, wanted: &Wanted<'_>) -> Result<Vec<Entry>, Fault> {
-        self.tried(wanted, MAX_ENTRIES).await
+        self.tried(wanted, Amount::LIST).await
+    }
+
+    /// The same for a list of everybody, which is longer than one of what somebody has.
+    ///
+    /// # Errors
+    /// As [`Search::list`].
+    pub async fn everything(&mut self, wanted: &Wanted<'_>) -> Result<Vec<Entry>, Fault> {
+        self.tried(wanted, Amount::EVERYTHING).await
     }
 
     /// The first entries that match, at most one page of this size.
@@ -155,7 +186,8 @@ impl<'a> Search<'a> {
     /// # Errors
     /// As the table of result codes says.
     pub async fn some(&mut self, wanted: &Wanted<'_>, size: usize) -> Result<Vec<Entry>, Fault> {
-        self.tried(wanted, size).await
+        let page = i64::try_from(size).unwrap_or(PAGE).min(PAGE);
+        self.tried(wanted, Amount { page, enough: Some(size), ..Amount::LIST }).await
     }
 
     /// One entry, by its name; `None` where there is none, or it does not match.
@@ -177,12 +209,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn tried(&mut self, wanted: &Wanted<'_>, most: usize) -> Result<Vec<Entry>, Fault> {
+    async fn tried(&mut self, wanted: &Wanted<'_>, amount: Amount) -> Result<Vec<Entry>, Fault> {
         let again = |kind| matches!(kind, FaultKind::Throttled | FaultKind::Unavailable);
         let mut tried = 0;
         loop {
             tried += 1;
-            let fault = match self.once(wanted, most).await {
+            let fault = match self.once(wanted, amount).await {
                 Ok(found) => return Ok(found),
                 Err(fault) => fault,
             };
@@ -191,23 +223,23 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn once(&mut self, wanted: &Wanted<'_>, most: usize) -> Result<Vec<Entry>, Fault> {
+    async fn once(&mut self, wanted: &Wanted<'_>, amount: Amount) -> Result<Vec<Entry>, Fault> {
         let http = self.http;
         let line = self.connected().await?;
         let (mut found, mut cookie) = (Vec::new(), Vec::new());
-        for _ in 0..MAX_PAGES {
-            let size = i64::try_from(most).unwrap_or(PAGE).min(PAGE);
-            let (entries, next) = page(line, http, wanted, size, cookie).await?;
+        for _ in 0..amount.pages {
+            let (entries, next) = page(line, http, wanted, amount.page, cookie).await?;
             found.extend(entries);
-            if next.is_empty() || (found.len() >= most && most < MAX_ENTRIES) {
+            if next.is_empty() || amount.enough.is_some_and(|enough| found.len() >= enough) {
                 return Ok(found);
             }
-            if found.len() > MAX_ENTRIES {
+            if found.len() > amount.most {
                 break;
             }
             cookie = next;
         }
-        Err(Fault::shape(format!("a list is longer than {MAX_PAGES} pages or {MAX_ENTRIES} entries")))
+        let (pages, most) = (amount.pages, amount.most);
+        Err(Fault::shape(format!("a list is longer than {pages} pages or {most} entries")))
     }
 }
 

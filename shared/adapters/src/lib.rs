@@ -27,6 +27,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use std::time::Duration;
@@ -106,8 +107,26 @@ pub struct Spec {
     pub residuals: &'static [&'static str],
     /// How an administrator of the vendor's product sets leaver up there, step by step.
     pub setup: &'static [&'static str],
+    /// Whether it tells all of its accounts.
+    pub roster: Roster,
     /// The page or document that describes the calls.
     pub source: &'static str,
+}
+
+/// Whether a system tells all of its accounts. Each is a sentence for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roster {
+    /// It does: what is listed, and what the list does not say.
+    Listed(&'static str),
+    /// It does not, or has none: why.
+    Unlisted(&'static str),
+}
+
+impl Roster {
+    /// Whether [`Adapter::roster`] can be asked.
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Listed(_))
+    }
 }
 
 /// What a leaver has in a system, and so what "revoked" means there.
@@ -248,6 +267,17 @@ pub trait Adapter: Send + Sync {
     /// # Errors
     /// What the calls say.
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault>;
+
+    /// One page of all the accounts that the system has, beginning where an earlier page said, so that an invocation may stop after
+    /// any page. Accounts that cannot be used are among them as far as the vendor lists them. Implemented exactly where
+    /// [`Spec::roster`] says that it is listed.
+    ///
+    /// # Errors
+    /// What the calls say; `Internal` where the system cannot list.
+    async fn roster(&self, _http: &Reader, _from: Option<&Mark>) -> Result<Page, Fault> {
+        let id = self.spec().id;
+        Err(Fault::new(FaultKind::Internal, format!("{id} does not list its accounts")))
+    }
 
     /// The cheapest read that shows that address and credential work.
     ///

@@ -7,9 +7,10 @@
 
 mod log;
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     graphql::Dialect,
     http::{Reader, Writer},
@@ -22,6 +23,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use reqwest::header::AUTHORIZATION;
@@ -74,6 +76,9 @@ pub const SPEC: Spec = Spec {
         "Put the key into this system's secret as `api_key`.",
         "If SCIM provisions the workspace, connect the identity provider to leaver too: it has to deactivate these users.",
     ],
+    roster: Roster::Listed(
+        "Every user of the workspace, the suspended and guests among them, with the time they were last seen.",
+    ),
     source: "Linear's GraphQL schema as published with its SDK (schema.graphql); rate limits and errors: linear.app/developers",
 };
 
@@ -264,6 +269,10 @@ impl Adapter for Linear {
             missing.push(Missing { scope: AUDIT, shown_by: fault.detail });
         }
         Ok(missing)
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -10,9 +10,10 @@
 
 mod log;
 pub(crate) mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange},
     http::{Command, Hosts, Query, Reader, Writer},
     missing_by_reads,
@@ -26,6 +27,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{METHODS, Marks, users};
@@ -76,6 +78,9 @@ pub const SPEC: Spec = Spec {
         "Make a client secret; put tenant, client id and secret into the system's secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every user of the tenant, guests marked; the last sign-in is told where the tenant has Entra ID P1.",
+    ),
     source: "Microsoft Graph v1.0, OpenAPI of 2025-01-27, checked against the metadata of 2026-08-20",
 };
 
@@ -408,6 +413,10 @@ impl Adapter for Microsoft365 {
             ("AuditLog.Read.All", one(&["auditLogs", "signIns"])),
         ];
         missing_by_reads(http, reads).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

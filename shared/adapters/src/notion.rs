@@ -5,7 +5,7 @@
 //! listed any more, and comes back by being added again under the same address, to the same account.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     scim::{Client, User, lost},
@@ -19,6 +19,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -62,6 +63,9 @@ pub const SPEC: Spec = Spec {
         "replace the token before its maker leaves or stops being an owner: Notion revokes it then, and refuses to remove its maker by it",
         "tell people to make shared pages in teamspaces, as private pages have to be transferred by hand",
     ],
+    roster: Roster::Listed(
+        "Every member that SCIM lists; who was removed is none any more, and logins are not in the list.",
+    ),
     source: "Notion help, \"Provision users & groups with SCIM\" (no machine-readable description), over RFC 7643 and RFC 7644",
 };
 
@@ -201,6 +205,14 @@ impl Adapter for Notion {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         self.0.missing(http, MEMBERS, GROUPS).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        self.0
+            .roster(http, from, AccountStatus::Deactivated, |user| {
+                Some(role_of(user).is_some_and(|role| ADMINISTRATORS.contains(&role)))
+            })
+            .await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -4,8 +4,10 @@
 //! together with OAuth tokens, grants, API tokens, universal logout, groups. Suspension keeps the account restorable;
 //! deactivation does not, and is used only where a status cannot be suspended.
 
+mod roster;
+
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Answer, Command, Query, Reader, Writer},
     missing_by_reads, page,
@@ -18,6 +20,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::{Activity, ActivityEvent, ActivityKind},
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use reqwest::header::AUTHORIZATION;
@@ -61,6 +64,9 @@ pub const SPEC: Spec = Spec {
         "Put the organisation's address and the token into the system's secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every user that is not deprovisioned, with status, last login and employee number; administrative roles are not in the list.",
+    ),
     source: "Okta Admin Management API and Okta OAuth API, OpenAPI 2026.06.3",
 };
 
@@ -83,6 +89,7 @@ pub fn open(settings: &Settings) -> Result<(Box<dyn Adapter>, Auth), Fault> {
 struct User {
     id: String,
     status: String,
+    created: Option<Timestamp>,
     last_login: Option<Timestamp>,
     profile: Profile,
 }
@@ -198,12 +205,16 @@ async fn candidates(http: &Reader, who: &Person) -> Result<Vec<(User, &'static s
     Ok(all)
 }
 
-fn account_of(user: User, matched_by: &str, privileged: bool) -> Account {
-    let status = match user.status.as_str() {
+fn status_of(word: &str) -> AccountStatus {
+    match word {
         "SUSPENDED" => AccountStatus::Suspended,
         "DEPROVISIONED" => AccountStatus::Deactivated,
         _ => AccountStatus::Active,
-    };
+    }
+}
+
+fn account_of(user: User, matched_by: &str, privileged: bool) -> Account {
+    let status = status_of(&user.status);
     let facts = BTreeMap::from([("status".to_owned(), user.status)]);
     Account {
         id: user.id,
@@ -460,6 +471,10 @@ impl Adapter for Okta {
             ("okta.logs.read", Query::get(["api", "v1", "logs"]).query("limit", 1)),
         ];
         missing_by_reads(http, reads).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -10,10 +10,11 @@
 
 mod bridge;
 mod log;
+mod roster;
 mod users;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange},
     http::{Reader, Writer},
     missing_by_reads,
@@ -26,6 +27,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use std::collections::BTreeMap;
@@ -86,6 +88,9 @@ pub const SPEC: Spec = Spec {
          addresses of that region.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every user of the account, with the date of creation; logins are not in the list, and by the Users API neither is the employee number.",
+    ),
     source: "1Password Users API for Partners (v1beta1, public preview), Events API OpenAPI 1.2.0, \
              support.1password.com/scim-endpoints with RFC 7643 and RFC 7644",
 };
@@ -292,6 +297,10 @@ impl Adapter for OnePassword {
         };
         missing.extend(log::missing(http, self.reports).await?);
         Ok(missing)
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(&self.way, http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

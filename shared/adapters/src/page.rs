@@ -1,7 +1,11 @@
 //! Following a list to its end, in the ways vendors split lists into pages.
 
 use crate::http::{Answer, Query, Reader};
-use leaver_domain::{fault::Fault, inventory::MAX_ENTRIES};
+use leaver_domain::{
+    fault::Fault,
+    inventory::MAX_ENTRIES,
+    roster::{Mark, Page, Seen},
+};
 use std::collections::BTreeSet;
 
 /// Most pages of one list. A longer list is a fault, never a silent cut: what was not read was not revoked.
@@ -92,4 +96,46 @@ fn check(entries: usize) -> Result<(), Fault> {
 
 fn too_long<T>() -> Result<T, Fault> {
     Err(Fault::shape(format!("a list is longer than {MAX_PAGES} pages or {MAX_ENTRIES} entries")))
+}
+
+/// A roster's page, with where it goes on.
+///
+/// # Errors
+/// `UnexpectedShape` for a page that names itself as the next one.
+pub fn of_roster(seen: Vec<Seen>, next: Option<String>, from: Option<&Mark>) -> Result<Page, Fault> {
+    let next = next.filter(|next| !next.is_empty()).map(Mark);
+    if next.is_some() && next.as_ref() == from {
+        return Err(Fault::shape("a page names itself as the next one"));
+    }
+    Ok(Page { seen, next })
+}
+
+/// One page of a roster that goes on at an address of the vendor's: where `each` does not tell it, by the `Link` header.
+///
+/// # Errors
+/// What the call or `each` say; `UnexpectedShape` for an address on another host.
+pub async fn roster_by_link(
+    http: &Reader,
+    first: Query,
+    from: Option<&Mark>,
+    each: impl Fn(&Answer) -> Result<(Vec<Seen>, Option<String>), Fault>,
+) -> Result<Page, Fault> {
+    let query = match from {
+        Some(mark) => http.follow(&first, &mark.0)?,
+        None => first,
+    };
+    let answer = http.ask(query).await?;
+    let (seen, next) = each(&answer)?;
+    of_roster(seen, next.or_else(|| answer.next_link()), from)
+}
+
+/// Where a roster goes on that counts its entries from one (SCIM): `None` where these were the last.
+pub fn index_after(from: Option<&Mark>, read: usize, total: usize) -> Option<String> {
+    let next = index_of(from) + read;
+    (read > 0 && next <= total).then(|| next.to_string())
+}
+
+/// The place of the first entry of a page of such a roster.
+pub fn index_of(from: Option<&Mark>) -> usize {
+    from.and_then(|mark| mark.0.parse().ok()).unwrap_or(1)
 }

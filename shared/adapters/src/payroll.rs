@@ -5,7 +5,7 @@
 //! decision of payroll (`run_termination_payroll`), and made before it is on record, because that makes it final.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     gusto::{self, Company, Employee},
     http::{Command, Reader, Writer},
@@ -62,6 +62,7 @@ pub const SPEC: Spec = Spec {
         "Let whatever holds the refresh token write each new access token there: one lives for two hours, and a refresh token works once",
         "Agree with payroll whether run_termination_payroll is to be true",
     ],
+    roster: Roster::Unlisted("Employments are no accounts."),
     source: gusto::SOURCE,
 };
 

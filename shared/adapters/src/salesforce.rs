@@ -7,10 +7,11 @@
 
 mod owned;
 mod read;
+mod roster;
 mod soql;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange, SigningKey},
     http::{Answer, Command, Query, Reader, Writer},
     settings::Settings,
@@ -22,6 +23,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     secret::Secret,
     time::Timestamp,
 };
@@ -71,6 +73,9 @@ pub const SPEC: Spec = Spec {
         "Put My Domain's address, consumer key, private key and user name into this system's secret.",
         "For a sandbox organisation, set `audience` to https://test.salesforce.com.",
     ],
+    roster: Roster::Listed(
+        "Every user of the organisation, with the last login; integration users and guests are marked.",
+    ),
     source: "REST API Developer Guide and Object Reference for the Salesforce Platform, version 66.0 \
              (UserLogin, AuthSession, OauthToken, PermissionSetAssignment, GroupMember), developer.salesforce.com",
 };
@@ -322,6 +327,10 @@ impl Adapter for Salesforce {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         read::missing(http).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

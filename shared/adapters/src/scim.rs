@@ -12,6 +12,7 @@ use leaver_domain::{
     inventory::{Account, AccountStatus, Grant, GrantKind, Inventory},
     person::Person,
     plan::Outcome,
+    roster::{Mark, Page, Seen},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -75,6 +76,7 @@ struct Enterprise {
 struct WireUser {
     id: String,
     user_name: Option<String>,
+    display_name: Option<String>,
     active: Option<Plain>,
     emails: Option<Many<Valued>>,
     external_id: Option<String>,
@@ -118,6 +120,7 @@ pub(crate) struct User {
     pub(crate) active: bool,
     /// Everything that is not of the common schema.
     pub(crate) more: Map<String, Value>,
+    display_name: Option<String>,
     emails: Vec<String>,
     number: Option<String>,
     external_id: Option<String>,
@@ -130,6 +133,7 @@ impl From<WireUser> for User {
         Self {
             login: wire.user_name.unwrap_or_else(|| wire.id.clone()),
             id: wire.id,
+            display_name: wire.display_name,
             active: !wire.active.is_some_and(is_false),
             emails: Many::of(wire.emails).into_iter().filter_map(|email| email.value).collect(),
             number: wire.enterprise.and_then(|of| of.employee_number).map(Plain::text),
@@ -243,6 +247,32 @@ impl Client {
     pub(crate) async fn everybody(&self, http: &Reader) -> Result<Vec<User>, Fault> {
         let all = self.list(http, "Users", None, |user: &WireUser| user.id.clone()).await?;
         Ok(all.into_iter().map(User::from).collect())
+    }
+
+    /// One page of everybody, and what a vendor's own attributes say of them.
+    ///
+    /// # Errors
+    /// What the call says.
+    pub(crate) async fn roster(
+        &self,
+        http: &Reader,
+        from: Option<&Mark>,
+        inactive: AccountStatus,
+        privileged: impl Fn(&User) -> Option<bool>,
+    ) -> Result<Page, Fault> {
+        let query = read(["Users"]).query("startIndex", page::index_of(from));
+        let list: List<WireUser> = http.ask(query.query("count", self.quirks.page_size)).await?.json()?;
+        let users = list.resources.unwrap_or_default();
+        let next = page::index_after(from, users.len(), list.total);
+        let seen = |wire: WireUser| {
+            let user = User::from(wire);
+            let privileged = privileged(&user);
+            let status = if user.active { AccountStatus::Active } else { inactive };
+            let (email, name) = (user.emails.into_iter().next(), user.display_name);
+            let employee_id = user.number;
+            Seen { email, employee_id, name, privileged, ..Seen::new(user.id, user.login, status) }
+        };
+        page::of_roster(users.into_iter().map(seen).collect(), next, from)
     }
 
     /// The person's user, read by its id, and what found it. What the filters give is compared here once more: a server

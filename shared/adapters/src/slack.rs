@@ -6,10 +6,11 @@
 
 mod log;
 mod read;
+mod roster;
 pub(crate) mod web;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Command, Reader, Writer},
     settings::Settings,
@@ -21,6 +22,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{ScimUser, User};
@@ -66,6 +68,9 @@ pub const SPEC: Spec = Spec {
         "Put its user token into the system's secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every member that SCIM lists, the deactivated and guests among them, with the employee number; logins and roles are not in the list.",
+    ),
     source: "Slack Web API 1.7.0; SCIM API 2.0 and Audit Logs API, docs.slack.dev",
 };
 
@@ -310,6 +315,10 @@ impl Adapter for Slack {
         let lacks = SPEC.scopes.iter().filter(|scope| !held.contains(scope));
         let shown_by = || "the scopes that Slack names for the token".to_owned();
         Ok(lacks.map(|scope| Missing { scope, shown_by: shown_by() }).collect())
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

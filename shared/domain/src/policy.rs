@@ -14,6 +14,7 @@ use crate::{
     digest::Digest,
     id::{SystemId, Username},
     ledger::{KeyKind, Quorum, VerifierKey},
+    orphans::idle::Inactivity,
     person::Person,
     plan::{ActionKind, Scope},
     profiles::Profile,
@@ -186,6 +187,9 @@ pub struct Policy {
     /// Who else is told what happened.
     #[serde(default)]
     pub signals: Signals,
+    /// When somebody counts as inactive; nobody ever does where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inactivity: Option<Inactivity>,
 }
 
 impl Policy {
@@ -225,6 +229,10 @@ impl Policy {
         found.extend(values::ledger(&self.ledger));
         found.extend(self.approvals.check().err().map(|(place, why)| at(place, why)));
         found.extend(self.brake.check().err().map(|(place, why)| at(place, why)));
+        if let Some(inactivity) = &self.inactivity {
+            let known = |system: &SystemId| self.systems.contains_key(system);
+            found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
+        }
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             found.push(at("signals.receivers", format!("{system} is none of the systems")));

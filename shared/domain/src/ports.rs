@@ -11,6 +11,7 @@ use crate::{
     ledger::{Draft, Head},
     measure::Measure,
     messages::Message,
+    orphans::Orphan,
     person::Person,
     population::Population,
     reviews::Review,
@@ -165,6 +166,8 @@ pub enum Change {
     Review(Box<Review>),
     /// The brake.
     Brake(Box<Brake>),
+    /// An orphan; version 1 creates.
+    Orphan(Box<Orphan>),
     /// Puts a case on the list of those that are held under a measure about many.
     Hold(MeasureId, CaseId),
     /// Takes it off that list.
@@ -183,6 +186,13 @@ pub enum Execution {
     },
     /// Of a measure: asks for its approval.
     Measure(MeasureId),
+    /// Reads every system's roster.
+    Roster {
+        /// The day, in UTC.
+        night: Date,
+        /// Which attempt of that day: one that read not all is followed by another.
+        round: u32,
+    },
 }
 
 impl Execution {
@@ -197,6 +207,7 @@ impl Execution {
             Self::Case { case, run: 0 | 1 } => case.to_string(),
             Self::Case { case, run } => format!("{case}-run-{run}"),
             Self::Measure(measure) => measure.to_string(),
+            Self::Roster { night, round } => format!("roster-{night}-{round}"),
         }
     }
 }

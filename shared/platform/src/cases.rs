@@ -148,6 +148,7 @@ impl DynamoCases {
             Change::Measure(measure) => self.put_in_transaction(item::of_measure(measure)?, measure.version),
             Change::Review(review) => self.put_in_transaction(item::of_review(review)?, review.version),
             Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
+            Change::Orphan(orphan) => self.put_in_transaction(item::of_orphan(orphan)?, orphan.version),
             Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
             Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
         }

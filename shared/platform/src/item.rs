@@ -9,14 +9,16 @@ use leaver_domain::{
     holds,
     id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     ledger::{
-        Draft, events_of_case, events_of_export, events_of_measure, events_of_population, events_of_review,
-        events_of_system,
+        Draft, events_of_case, events_of_export, events_of_measure, events_of_orphan, events_of_population,
+        events_of_review, events_of_system,
     },
     measure::{Measure, MeasureStatus},
+    orphans::{Orphan, OrphanId},
     person::{Person, PersonStatus},
     population::Population,
     ports::{EventMark, StoreError},
     reviews::Review,
+    roster::Part,
     time::Timestamp,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,6 +79,13 @@ impl Key {
     }
     pub(crate) fn brake() -> Self {
         Self::new("BRAKE".to_owned(), "BRAKE")
+    }
+    /// A part of a system's newest roster.
+    pub(crate) fn part(system: &SystemId, number: u32) -> Self {
+        Self::new(format!("ROSTER#{system}"), &format!("PART#{number:04}"))
+    }
+    pub(crate) fn orphan(system: &SystemId, id: &OrphanId) -> Self {
+        Self::new(orphans_of(system), &format!("ORPHAN#{id}"))
     }
     /// A case's place in the list of those that are held together.
     pub(crate) fn held(measure: &MeasureId, case: &CaseId) -> Self {
@@ -167,6 +176,19 @@ pub(crate) fn of_person(person: &Person) -> Result<Item, StoreError> {
 
 pub(crate) fn number_of(number: &EmployeeId) -> String {
     format!("NUMBER#{number}")
+}
+
+pub(crate) fn orphans_of(system: &SystemId) -> String {
+    format!("ORPHANS#{system}")
+}
+
+/// A part of a roster: whatever was in its place goes, so that its version says nothing.
+pub(crate) fn of_part(part: &Part) -> Result<Item, StoreError> {
+    item(&Key::part(&part.system, part.number), 1, part)
+}
+
+pub(crate) fn of_orphan(orphan: &Orphan) -> Result<Item, StoreError> {
+    item(&Key::orphan(&orphan.system, &orphan.orphan_id), orphan.version, orphan)
 }
 
 pub(crate) fn of_brake(brake: &Brake) -> Result<Item, StoreError> {
@@ -326,6 +348,9 @@ pub fn changed(sort_key: &str, old: Option<&str>, new: Option<&str>) -> Changed 
         "MEASURE" => lines::<Measure>(old, new, |measure| measure.log.len(), events_of_measure),
         "REVIEW" => lines::<Review>(old, new, |review| review.log.len(), events_of_review),
         "EXPORT" => lines::<Export>(old, new, |export| export.log.len(), events_of_export),
+        key if key.starts_with("ORPHAN#") => {
+            lines::<Orphan>(old, new, |orphan| orphan.log.len(), events_of_orphan)
+        }
         key if key.starts_with("SYS#") => {
             lines::<SystemRecord>(old, new, |system| system.log.len(), events_of_system)
         }

@@ -15,6 +15,7 @@ mod meter;
 mod objects;
 mod pace;
 mod queries;
+mod rosters;
 mod secrets;
 mod signing;
 mod workflow;

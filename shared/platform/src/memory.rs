@@ -1,6 +1,7 @@
 //! The stores in memory, with the same rules as on DynamoDB, for tests without an emulator.
 
 mod pace;
+mod rosters;
 
 pub use pace::MemoryPace;
 
@@ -223,6 +224,7 @@ impl CaseStore for MemoryCases {
                 Change::Measure(of) => (item::Key::measure(&of.measure_id), of.version, print(of)?),
                 Change::Review(of) => (item::Key::review(&of.review_id), of.version, print(of)?),
                 Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
+                Change::Orphan(of) => (item::Key::orphan(&of.system, &of.orphan_id), of.version, print(of)?),
                 Change::Hold(measure, case) => {
                     lists.push((item::Key::held(measure, case), true));
                     continue;
@@ -452,7 +454,7 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) => None,
+            Execution::Measure(_) | Execution::Roster { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

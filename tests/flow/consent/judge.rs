@@ -34,6 +34,7 @@ impl Run {
             http: &http,
             policy: &self.house.policy,
             store: &self.house.cases,
+            rosters: &self.house.cases,
             gathering: None,
         };
         let _ = leaver_adapter::handle(&work, Input { case_id: Some(case.clone()), step }).await;

@@ -25,6 +25,7 @@ impl Desk {
             signals: leaver_api::Signals { issuer: "https://issuer", signer: &signer },
             policy: &self.policy,
             cases: &self.cases,
+            rosters: &self.cases,
             ledger: &ledger,
             workflow: &self.workflow,
             evidence: &self.cases,

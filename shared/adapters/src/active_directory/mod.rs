@@ -8,10 +8,11 @@
 //! ever changed as it was read (the old one goes, the new one comes, in one request), so that nobody's change is undone.
 
 mod read;
+mod roster;
 mod values;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec, asked_for,
+    Adapter, Missing, Part, Residue, Roster, Spec, asked_for,
     auth::Auth,
     http::{Reader, Writer},
     ldap::{Change, Entry, Modify, Search, Server, Wanted, has, is},
@@ -24,6 +25,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use read::{KEYS, PASSWORD, key_id};
@@ -80,6 +82,9 @@ pub const SPEC: Spec = Spec {
         "See that the domain controller has a certificate for LDAPS that names it as a subject alternative name, and export its authority's certificate in PEM form",
         "Open port 636 of that controller to leaver's functions, then run `leaver doctor`",
     ],
+    roster: Roster::Listed(
+        "Every user object below the base, with the last logon as it is replicated, which lags by up to fourteen days.",
+    ),
     source: "Microsoft Open Specifications MS-ADTS and RFC 4511; there is no machine-readable description",
 };
 
@@ -313,6 +318,10 @@ impl Adapter for ActiveDirectory {
             lack(WRITE_MEMBERS, said);
         }
         Ok(missing)
+    }
+
+    async fn roster(&self, http: &Reader, _: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(&mut Search::new(&self.server, http), &self.base).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

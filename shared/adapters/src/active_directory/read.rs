@@ -34,7 +34,9 @@ pub(super) const KEYS: [(&str, CredentialKind, &str); 3] = [
 /// The id of the password.
 pub(super) const PASSWORD: &str = "password";
 
-const USER: &[&str] = &[
+pub(super) const USER: &[&str] = &[
+    "objectClass",
+    "displayName",
     "objectGUID",
     "objectSid",
     "sAMAccountName",
@@ -131,11 +133,11 @@ async fn is_disabled(search: &mut Search<'_>, user: &Entry) -> Result<bool, Faul
     Ok(search.entry(&wanted).await?.is_some())
 }
 
-fn missing(what: &str) -> Fault {
+pub(super) fn missing(what: &str) -> Fault {
     Fault::shape(format!("LDAP search: an entry without {what}; leaver's account may not read it"))
 }
 
-fn id_of(entry: &Entry) -> Result<String, Fault> {
+pub(super) fn id_of(entry: &Entry) -> Result<String, Fault> {
     entry.bytes("objectGUID").and_then(guid).ok_or_else(|| missing("objectGUID"))
 }
 

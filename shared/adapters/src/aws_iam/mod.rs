@@ -10,9 +10,10 @@
 
 mod identity_center;
 mod read;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Command, Reader, Writer},
     missing_by_reads,
@@ -29,6 +30,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -74,6 +76,7 @@ pub const SPEC: Spec = Spec {
         "iam:ListSSHPublicKeys",
         "iam:ListUserPolicies",
         "iam:ListUserTags",
+        "iam:ListUsers",
         "iam:PutUserPolicy",
         "iam:RemoveUserFromGroup",
         "iam:UpdateAccessKey",
@@ -115,6 +118,9 @@ pub const SPEC: Spec = Spec {
         "With Identity Center, deploy in the organization's management account, where alone its assignments can be listed, and put its ids and region into the secret.",
         "Run `leaver doctor`.",
     ],
+    roster: Roster::Listed(
+        "Every IAM user, with the last use of the password, the policy that denies everything, and the tags `email` and `employee_id`; use of access keys is not a login.",
+    ),
     source: "IAM 2010-05-08, CloudTrail 2013-11-01, Identity Store 2020-06-15 and SSO Admin 2020-07-20, AWS service models",
 };
 
@@ -479,6 +485,10 @@ impl Adapter for AwsIam {
         let mut reads: Vec<_> = read::permissions(http.now()).collect();
         reads.extend(self.center.iter().flat_map(Center::permissions));
         missing_by_reads(http, reads).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

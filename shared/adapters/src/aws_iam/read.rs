@@ -1,6 +1,6 @@
 //! The reads of IAM's Query API (XML) and CloudTrail's JSON API, and the shapes of their answers.
 
-use super::PASSWORD;
+use super::{DENY_NAME, PASSWORD};
 use crate::{
     http::{Query, Reader},
     page,
@@ -48,6 +48,7 @@ struct Listing<T> {
     #[serde(alias = "ListSigningCertificatesResult")]
     #[serde(alias = "ListUserPoliciesResult")]
     #[serde(alias = "ListUserTagsResult")]
+    #[serde(alias = "ListUsersResult")]
     result: Page<T>,
 }
 
@@ -62,6 +63,7 @@ struct Page<T> {
     #[serde(alias = "SSHPublicKeys")]
     #[serde(alias = "ServiceSpecificCredentials")]
     #[serde(alias = "Tags")]
+    #[serde(alias = "Users")]
     members: Option<Members<T>>,
     #[serde(rename = "IsTruncated")]
     truncated: Option<bool>,
@@ -98,6 +100,7 @@ pub(super) struct User {
     pub(super) user_name: String,
     pub(super) user_id: String,
     pub(super) password_last_used: Option<Timestamp>,
+    pub(super) create_date: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -240,14 +243,53 @@ pub(super) fn permissions(now: Timestamp) -> impl Iterator<Item = (&'static str,
         ("iam:ListUserTags", "ListUserTags"),
     ];
     let about_nobody = |(scope, action)| (scope, query(pairs(action, "leaver-probe", Vec::new())));
+    let all = ("iam:ListUsers", query(pairs("ListUsers", "", vec![("MaxItems", "1")])));
     let log = ("cloudtrail:LookupEvents", events(&asked_of_log(("Username", "leaver-probe"), now)));
-    reads.into_iter().map(about_nobody).chain([log])
+    reads.into_iter().map(about_nobody).chain([all, log])
 }
 
 /// The user of that name.
 pub(super) async fn user(http: &Reader, name: &str) -> Result<Option<User>, Fault> {
     let found = single::<UserResult>(http, "GetUser", name, Vec::new()).await?;
     Ok(found.map(|result| result.user))
+}
+
+/// One page of all users, and where the next begins. Few at a time, as each of them is then asked about.
+pub(super) async fn users(http: &Reader, marker: Option<&str>) -> Result<(Vec<User>, Option<String>), Fault> {
+    let mut more = vec![("MaxItems", "25")];
+    more.extend(marker.map(|marker| ("Marker", marker)));
+    let answer = http.ask(query(pairs("ListUsers", "", more))).await?;
+    page_of(answer.text(), "ListUsers")
+}
+
+/// `None` where the user is not there any more.
+fn if_there<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The tags of a user who may be gone.
+pub(super) async fn tags_if_there(
+    http: &Reader,
+    user: &str,
+) -> Result<Option<BTreeMap<String, String>>, Fault> {
+    if_there(tags(http, user).await)
+}
+
+/// The groups of a user who may be gone.
+pub(super) async fn groups_if_there(http: &Reader, user: &str) -> Result<Option<Vec<String>>, Fault> {
+    if_there(groups(http, user).await)
+}
+
+/// The text of the policy that stands for "disabled", where the user has one.
+pub(super) async fn deny(http: &Reader, user: &str) -> Result<Option<String>, Fault> {
+    let policy = single::<PolicyResult>(http, "GetUserPolicy", user, vec![("PolicyName", DENY_NAME)]).await?;
+    let text =
+        |policy: PolicyResult| percent_decode_str(&policy.policy_document).decode_utf8_lossy().into_owned();
+    Ok(policy.map(text))
 }
 
 /// The tags by key in lower case, as IAM compares them.

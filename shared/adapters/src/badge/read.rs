@@ -22,10 +22,11 @@ struct Members {
 #[derive(Deserialize)]
 pub(super) struct Member {
     pub(super) user_id: Option<String>,
-    email: Option<String>,
+    pub(super) email: Option<String>,
     pub(super) employee_id: Option<String>,
     external_id: Option<String>,
-    full_name: Option<String>,
+    pub(super) full_name: Option<String>,
+    pub(super) is_visitor: Option<bool>,
 }
 
 /// An access user. Codes are secrets: of them nothing but their being there is kept.
@@ -113,9 +114,15 @@ fn seconds(date: Option<&Value>) -> Option<i64> {
     date.as_i64().or_else(|| date.as_str()?.trim().parse().ok())
 }
 
+/// Everybody, in one answer.
+pub(super) async fn members(http: &Reader) -> Result<Vec<Member>, Fault> {
+    let all: Members = http.ask(Query::get(["access", "v1", "access_users"])).await?.json()?;
+    Ok(all.access_members.unwrap_or_default())
+}
+
 /// Everybody whose address, number or recorded login is this person's.
 pub(super) async fn candidates(http: &Reader, who: &Person) -> Result<Vec<(Member, &'static str)>, Fault> {
-    let all: Members = http.ask(Query::get(["access", "v1", "access_users"])).await?.json()?;
+    let all = members(http).await?;
     let login = who.login(SPEC.id);
     let matched = |member: Member| {
         let is = |field: &Option<String>, text: &str| {
@@ -132,7 +139,7 @@ pub(super) async fn candidates(http: &Reader, who: &Person) -> Result<Vec<(Membe
         };
         Some((member, by))
     };
-    Ok(all.access_members.unwrap_or_default().into_iter().filter_map(matched).collect())
+    Ok(all.into_iter().filter_map(matched).collect())
 }
 
 pub(super) fn account_of(holder: &Holder, member: &Member, matched_by: &str, now: Timestamp) -> Account {

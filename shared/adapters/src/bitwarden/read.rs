@@ -27,6 +27,7 @@ pub(super) struct Member {
     #[serde(rename = "type")]
     pub(super) kind: i64,
     pub(super) external_id: Option<String>,
+    pub(super) name: Option<String>,
     collections: Option<Vec<Reference>>,
     permissions: Option<Permissions>,
 }
@@ -65,6 +66,11 @@ struct List<T> {
 impl Member {
     pub(super) fn is_confirmed_owner(&self) -> bool {
         self.kind == OWNER && self.status == CONFIRMED
+    }
+
+    /// Whether the role administers others.
+    pub(super) fn is_privileged(&self) -> bool {
+        matches!(self.kind, OWNER | ADMIN | CUSTOM)
     }
 
     /// Whether the role alone opens every collection.

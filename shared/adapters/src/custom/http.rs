@@ -4,7 +4,7 @@
 //! answer that fits neither description is a fault. All steps of `revoke` are asked for until `verify` is met.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Answer, Command, Query, Reader, Writer},
     settings::Settings,
@@ -47,6 +47,7 @@ pub(super) const SPEC: Spec = Spec {
         "Make a credential that may send the requests of the policy, and put it and the address into the system's secret.",
         "Run `leaver doctor`, then a dry run for somebody who has an account and for somebody who has none.",
     ],
+    roster: Roster::Unlisted("The configured requests are about one account."),
     source: "the requests that infra/policy.yaml spells out",
 };
 

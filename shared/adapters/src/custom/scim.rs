@@ -5,7 +5,7 @@
 //! be unknown.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     scim::{Client, lost},
@@ -19,6 +19,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 
@@ -53,6 +54,7 @@ pub const SPEC: Spec = Spec {
         "say in the configuration where the server departs from the standard",
         "run `leaver doctor`, and preview a case for somebody who has an account there",
     ],
+    roster: Roster::Listed("Every user that the server lists; a system of SCIM tells no logins."),
     source: "RFC 7643 and RFC 7644",
 };
 
@@ -137,6 +139,10 @@ impl Adapter for ScimSystem {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         self.client.missing(http, USERS, GROUPS).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        self.client.roster(http, from, AccountStatus::Suspended, |_| None).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

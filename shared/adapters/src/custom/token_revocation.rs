@@ -5,7 +5,7 @@
 //! the server does not know the person, which is as good. It does not disable the account: who can still log in gets new tokens.
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, SigningKey},
     http::{Command, Query, Reader, Writer},
     settings::Settings,
@@ -40,6 +40,7 @@ pub(super) const SPEC: Spec = Spec {
         "Register leaver at the authorization server as a client that may revoke, under the `issuer` of the policy.",
         "Give the server the public half of the key; put the private half and the address into the system's secret.",
     ],
+    roster: Roster::Unlisted("Global Token Revocation takes a subject and lists nothing."),
     source: "draft-parecki-oauth-global-token-revocation-06; subject identifiers of RFC 9493",
 };
 

@@ -8,7 +8,7 @@ mod jira;
 mod servicenow;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     settings::Settings,
@@ -84,6 +84,7 @@ pub const SPEC: Spec = Spec {
         "Keep the record of who holds what where leaver reads it: issues assigned to the holder, or alm_asset with assigned_to",
         "Put the settings of the product into leaver's secret for equipment",
     ],
+    roster: Roster::Unlisted("Things are no accounts."),
     source: "Jira Cloud platform REST API v3, OpenAPI of 2025-12; ServiceNow: pages Table API and Client Credentials, release Australia",
 };
 

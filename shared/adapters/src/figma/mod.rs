@@ -8,7 +8,7 @@
 mod log;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     scim::{Client, User, lost},
@@ -22,6 +22,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -74,6 +75,7 @@ pub const SPEC: Spec = Spec {
         "on the Enterprise plan, register an OAuth app, let an administrator authorise it for `org:activity_log_read`, and put the access token into the secret as `log_token`",
         "renew `log_token` before it expires: leaver works on without the log then, and says so",
     ],
+    roster: Roster::Listed("Every user that SCIM lists; logins are not in the list."),
     source: "Figma SCIM API reference (no machine-readable description), over RFC 7643 and RFC 7644; Figma REST API, OpenAPI 0.37.0",
 };
 
@@ -237,6 +239,10 @@ impl Adapter for Figma {
             Err(fault) => return Err(fault),
         }
         Ok(missing)
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        self.0.roster(http, from, AccountStatus::Deactivated, |user| Some(is_admin(user))).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const GRAPH: Dialect = Dialect { accept: GITHUB, kind: kind_of };
+pub(super) const GRAPH: Dialect = Dialect { accept: GITHUB, kind: kind_of };
 
 /// Identities by each of the person's names, and by the login that the company recorded. A hundred are more than any
 /// sane answer has: two are ambiguous already.

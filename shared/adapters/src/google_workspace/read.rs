@@ -29,10 +29,35 @@ pub(super) struct User {
     suspended: Option<bool>,
     archived: Option<bool>,
     pub(super) is_admin: Option<bool>,
+    pub(super) is_delegated_admin: Option<bool>,
     is_mailbox_setup: Option<bool>,
-    last_login_time: Option<Timestamp>,
+    pub(super) last_login_time: Option<Timestamp>,
+    pub(super) creation_time: Option<Timestamp>,
+    pub(super) name: Option<Name>,
     #[serde(default)]
     external_ids: Vec<ExternalId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Name {
+    pub(super) full_name: Option<String>,
+}
+
+impl User {
+    pub(super) fn status(&self) -> AccountStatus {
+        match self.suspended == Some(true) || self.archived == Some(true) {
+            true => AccountStatus::Suspended,
+            false => AccountStatus::Active,
+        }
+    }
+
+    /// The employee number, where the account carries one.
+    pub(super) fn employee_number(&self) -> Option<&str> {
+        let organisation = |id: &&ExternalId| id.r#type.as_deref() == Some("organization");
+        let number = self.external_ids.iter().find(organisation).map(|id| id.value.as_str());
+        number.filter(|number| !number.is_empty())
+    }
 }
 
 #[derive(Deserialize)]
@@ -137,7 +162,10 @@ fn of_customer(rest: &[&'static str]) -> Query {
 }
 
 /// The list under a name, which Google leaves out where it is empty, and the next page's token.
-fn page_of<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<(Vec<T>, Option<String>), Fault> {
+pub(super) fn page_of<T: DeserializeOwned>(
+    answer: &Answer,
+    name: &str,
+) -> Result<(Vec<T>, Option<String>), Fault> {
     let mut body: BTreeMap<String, serde_json::Value> = answer.json()?;
     let token = body.remove("nextPageToken").and_then(|token| token.as_str().map(str::to_owned));
     let list = match body.remove(name) {
@@ -181,9 +209,8 @@ pub(super) async fn user(http: &Reader, who: &Person) -> Result<Option<(User, &'
         return ambiguous(format!("{} accounts carry this person's address or number", all.len() + 1));
     }
     let name = &user.primary_email;
-    let organisation = |id: &&ExternalId| id.r#type.as_deref() == Some("organization");
-    let number = user.external_ids.iter().find(organisation).map(|id| id.value.as_str());
-    if number.is_some_and(|number| !number.is_empty() && number != who.employee_id.as_str()) {
+    let number = user.employee_number();
+    if number.is_some_and(|number| number != who.employee_id.as_str()) {
         return ambiguous(format!("the account {name} carries another employee number"));
     }
     // Google finds a user by an alias as well: an alias alone does not say that it is the same person.
@@ -201,19 +228,19 @@ pub(super) async fn user(http: &Reader, who: &Person) -> Result<Option<(User, &'
 }
 
 pub(super) fn account_of(user: &User, matched_by: &str) -> Account {
-    let off = user.suspended == Some(true) || user.archived == Some(true);
+    let status = user.status();
     let mut facts = BTreeMap::new();
     if user.archived == Some(true) {
         facts.insert("archived".to_owned(), "true".to_owned());
     }
-    if off {
+    if status != AccountStatus::Active {
         // Gmail refuses to act for a suspended user; neither does it deliver or forward anything for one.
         facts.insert(MAILBOX.to_owned(), "not readable while the account is suspended".to_owned());
     }
     Account {
         id: user.id.clone(),
         login: user.primary_email.clone(),
-        status: if off { AccountStatus::Suspended } else { AccountStatus::Active },
+        status,
         matched_by: matched_by.to_owned(),
         privileged: false,
         last_login: user.last_login_time,

@@ -39,15 +39,26 @@ pub(super) const METHODS: [(&str, &str, &str); 7] = [
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) user_principal_name: String,
-    mail: Option<String>,
-    employee_id: Option<String>,
-    user_type: Option<String>,
-    account_enabled: Option<bool>,
+    pub(super) mail: Option<String>,
+    pub(super) employee_id: Option<String>,
+    pub(super) user_type: Option<String>,
+    pub(super) account_enabled: Option<bool>,
+    pub(super) display_name: Option<String>,
+    pub(super) created_date_time: Option<Timestamp>,
+    pub(super) sign_in_activity: Option<SignIns>,
     on_premises_sync_enabled: Option<bool>,
     #[serde(default)]
     license_assignment_states: Vec<LicenceState>,
     #[serde(flatten)]
     pub(super) marks: Marks,
+}
+
+/// When somebody last signed in, by themselves and by a client in their name.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignIns {
+    pub(super) last_sign_in_date_time: Option<Timestamp>,
+    pub(super) last_non_interactive_sign_in_date_time: Option<Timestamp>,
 }
 
 /// The instants by which a user's record shows that sessions were ended and the password was replaced.
@@ -68,10 +79,10 @@ pub(super) struct LicenceState {
 }
 
 #[derive(Deserialize)]
-struct Page<T> {
-    value: Vec<T>,
+pub(super) struct Page<T> {
+    pub(super) value: Vec<T>,
     #[serde(rename = "@odata.nextLink")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// Any object of the directory; what it is says `@odata.type`.

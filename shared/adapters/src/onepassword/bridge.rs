@@ -10,6 +10,7 @@ use leaver_domain::{
     inventory::{AccountStatus, Grant, GrantKind},
     person::Person,
     plan::Outcome,
+    roster::{Mark, Page, Seen},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ struct Record {
     emails: Vec<Reference>,
     #[serde(rename = "externalId")]
     external_id: Option<String>,
+    #[serde(rename = "displayName")]
+    display_name: Option<String>,
     #[serde(rename = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")]
     enterprise: Option<Enterprise>,
 }
@@ -121,6 +124,24 @@ pub(super) async fn locate(http: &Reader, who: &Person) -> Result<Option<User>, 
         login: record.name,
     };
     only(found.into_iter().map(user).collect())
+}
+
+/// One page of everybody.
+pub(super) async fn roster(http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+    let query = Query::get(["Users"]).at(HOST).query("startIndex", page::index_of(from)).query("count", PAGE);
+    let list: List<Record> = http.ask(query).await?.json()?;
+    let next = page::index_after(from, list.resources.len(), list.total);
+    let seen = |record: Record| Seen {
+        employee_id: record.employee_number().map(str::to_owned),
+        email: record.emails.into_iter().next().map(|email| email.value),
+        name: record.display_name,
+        ..Seen::new(
+            record.id,
+            record.name,
+            if record.active { AccountStatus::Active } else { AccountStatus::Suspended },
+        )
+    };
+    page::of_roster(list.resources.into_iter().map(seen).collect(), next, from)
 }
 
 /// The managed groups that a user belongs to.

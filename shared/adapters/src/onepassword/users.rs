@@ -5,7 +5,13 @@ use crate::{
     http::{Command, Query, Reader, Writer},
     page,
 };
-use leaver_domain::{fault::Fault, inventory::AccountStatus, person::Person};
+use leaver_domain::{
+    fault::Fault,
+    inventory::AccountStatus,
+    person::Person,
+    roster::{Mark, Page as Roster, Seen},
+    time::Timestamp,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -19,7 +25,18 @@ struct Page {
 struct Listed {
     id: String,
     email: String,
+    display_name: Option<String>,
     state: String,
+    create_time: Option<Timestamp>,
+}
+
+impl Listed {
+    fn status(&self) -> AccountStatus {
+        match self.state.as_str() {
+            "SUSPENDED" => AccountStatus::Suspended,
+            _ => AccountStatus::Active,
+        }
+    }
 }
 
 fn all(account: &str) -> Query {
@@ -52,15 +69,28 @@ pub(super) async fn locate(http: &Reader, account: &str, who: &Person) -> Result
         Ok((page.results.into_iter().filter(is_meant).collect(), page.next_page_token))
     });
     let user = |listed: Listed| User {
-        status: match listed.state.as_str() {
-            "SUSPENDED" => AccountStatus::Suspended,
-            _ => AccountStatus::Active,
-        },
+        status: listed.status(),
         id: listed.id,
         login: listed.email,
         matched_by: "email",
     };
     only(found.await?.into_iter().map(user).collect())
+}
+
+/// One page of everybody.
+pub(super) async fn roster(http: &Reader, account: &str, from: Option<&Mark>) -> Result<Roster, Fault> {
+    let query = all(account).query("max_page_size", 1000);
+    let query = match from {
+        Some(mark) => query.query("page_token", &mark.0),
+        None => query,
+    };
+    let listed: Page = http.ask(query).await?.json()?;
+    let seen = |user: Listed| {
+        let status = user.status();
+        let (email, name, created_at) = (Some(user.email.clone()), user.display_name, user.create_time);
+        Seen { email, name, created_at, ..Seen::new(user.id, user.email, status) }
+    };
+    page::of_roster(listed.results.into_iter().map(seen).collect(), listed.next_page_token, from)
 }
 
 /// Suspends or reactivates; a repeat answers 200 and changes nothing.

@@ -7,12 +7,13 @@
 mod guard;
 mod held;
 mod read;
+mod roster;
 mod session;
 mod sql;
 mod write;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     settings::Settings,
@@ -25,6 +26,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::{Activity, ActivityEvent, ActivityKind},
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use session::{Idle, Reading, Server};
@@ -78,6 +80,7 @@ pub const SPEC: Spec = Spec {
         "have people's roles carry their username or e-mail address, or record each login for the system postgresql",
         "connect to the primary server itself: replicas refuse changes, and poolers refuse the options of its sessions",
     ],
+    roster: Roster::Listed("Every role that may log in; the server keeps no logins."),
     source: "PostgreSQL 18 documentation: SQL commands, system catalogs, frontend/backend protocol 3.0",
 };
 
@@ -225,6 +228,10 @@ impl Adapter for Postgresql {
         ];
         let missing = lacks.into_iter().filter(|(lacks, ..)| *lacks);
         Ok(missing.map(|(_, scope, shown_by)| Missing { scope, shown_by }).collect())
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        read::patiently(http, || roster::page(&self.server, http, from)).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -33,6 +33,14 @@ SELECT json_build_object('id', r.oid::text, 'name', r.rolname, 'login', r.rolcan
     'version', current_setting('server_version_num')::int)::text
 FROM pg_roles r WHERE r.rolname IN ($1, $2) ORDER BY r.rolname";
 
+/// Roles that may log in, by name, after this one.
+pub(super) const ROSTER: &str = "
+SELECT json_build_object('id', r.oid::text, 'name', r.rolname, 'own', r.rolname IN (session_user, current_user),
+    'bootstrap', r.oid = 10, 'privileged',
+    r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls)::text
+FROM pg_roles r WHERE r.rolcanlogin AND r.rolname::text COLLATE \"C\" > $1::text COLLATE \"C\"
+ORDER BY r.rolname::text COLLATE \"C\" LIMIT 200";
+
 /// Whether a password is set; for those who may see it only.
 pub(super) const PASSWORD: &str = "SELECT (rolpassword IS NOT NULL)::text FROM pg_authid WHERE oid = $1::oid";
 

@@ -40,21 +40,37 @@ fn first(text: &str) -> Query {
 /// # Errors
 /// What the calls say; `UnexpectedShape` for a next page elsewhere or a list beyond the limits.
 pub(super) async fn all<T: DeserializeOwned>(http: &Reader, text: &str) -> Result<Vec<T>, Fault> {
-    let ask = |next: Option<&str>| match next {
+    page::by_token(http, |next| at(text, next), found).await
+}
+
+/// One page of what a query finds, and the address of the next.
+///
+/// # Errors
+/// What the call says; `UnexpectedShape` for a page elsewhere.
+pub(super) async fn page<T: DeserializeOwned>(
+    http: &Reader,
+    text: &str,
+    from: Option<&str>,
+) -> Result<(Vec<T>, Option<String>), Fault> {
+    found(&http.ask(at(text, from)?).await?)
+}
+
+fn at(text: &str, next: Option<&str>) -> Result<Query, Fault> {
+    match next {
         None => Ok(first(text)),
         // The address is taken apart and put together again: it can lead to no other host.
         Some(next) if next.starts_with(OURS) => Ok(Query::get(next.trim_start_matches('/').split('/'))),
         Some(_) => Err(Fault::shape("the next page's address is none of the API's")),
-    };
-    page::by_token(http, ask, |answer: &Answer| {
-        let found: Found<T> = answer.json()?;
-        let next = found.next_records_url.filter(|_| !found.done);
-        if !found.done && next.is_none() {
-            return Err(Fault::shape("a page that is not the last one names no next one"));
-        }
-        Ok((found.records, next))
-    })
-    .await
+    }
+}
+
+fn found<T: DeserializeOwned>(answer: &Answer) -> Result<(Vec<T>, Option<String>), Fault> {
+    let found: Found<T> = answer.json()?;
+    let next = found.next_records_url.filter(|_| !found.done);
+    if !found.done && next.is_none() {
+        return Err(Fault::shape("a page that is not the last one names no next one"));
+    }
+    Ok((found.records, next))
 }
 
 /// How many records a query that counts finds.

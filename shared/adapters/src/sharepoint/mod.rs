@@ -11,7 +11,7 @@
 mod read;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Command, Query, Reader, Writer},
     microsoft_365, missing_by_reads,
@@ -70,6 +70,7 @@ pub const SPEC: Spec = Spec {
         "Under Certificates & secrets, create a client secret, and note when it ends.",
         "Put tenant, client id and secret into the secret; in a large tenant, name the sites that matter in `sites`.",
     ],
+    roster: Roster::Unlisted("Its accounts are those of Microsoft 365, which lists them."),
     source: "Microsoft Graph v1.0 reference, learn.microsoft.com/graph/api: site-getallsites, drive-list, drive-get, driveitem-delta, driveitem-list-permissions, driveitem-invite, permission-delete",
 };
 

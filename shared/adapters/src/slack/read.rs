@@ -10,7 +10,7 @@ use leaver_domain::{
     inventory::{Asset, Credential, CredentialKind, Grant, GrantKind, Next, Sessions},
     time::Timestamp,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 
 /// A user as SCIM has it: the only record that shows the deactivated by e-mail.
@@ -26,6 +26,9 @@ pub(super) struct ScimUser {
     pub(super) groups: Vec<Member>,
     #[serde(rename = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")]
     enterprise: Option<Enterprise>,
+    /// What only guests have.
+    #[serde(rename = "urn:ietf:params:scim:schemas:extension:slack:guest:2.0:User")]
+    pub(super) guest: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -46,11 +49,11 @@ struct Enterprise {
 }
 
 #[derive(Deserialize)]
-struct ScimList {
+pub(super) struct ScimList {
     #[serde(rename = "totalResults")]
-    total: usize,
+    pub(super) total: usize,
     #[serde(rename = "Resources", default)]
-    resources: Vec<ScimUser>,
+    pub(super) resources: Vec<ScimUser>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! their place in a list that changes, so they are read again right before they are ended, and the last goes first: those
 //! before it keep their places. Lists name the fields that are wanted, so that password hashes never leave the firewall.
 
-use super::{Firewall, Local, pause};
+use super::{Firewall, Local, pause, roster};
 use crate::{
     Missing,
     auth::Auth,
@@ -18,6 +18,7 @@ use leaver_domain::{
     inventory::{Asset, Credential, CredentialKind, MAX_ENTRIES, Next},
     plan::Outcome,
     risk::{Activity, ActivityEvent, ActivityKind},
+    roster::{Mark, Page as Roster},
     time::Timestamp,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -290,6 +291,21 @@ impl Firewall for Fortios {
             assets: peers.into_iter().filter(is_theirs).map(asset).collect(),
             name: user.name,
         }))
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Roster, Fault> {
+        let start: usize = from.and_then(|mark| mark.0.parse().ok()).unwrap_or(0);
+        let query = self.get(["cmdb", "user", "local"]).query("format", "name|status|email-to");
+        let answer = http.ask(query.query("start", start).query("count", COUNT)).await?;
+        let page: Page<User> = answer.json()?;
+        let read = start + page.results.len();
+        // Older versions do not tell how many there are: there it is over where a page is empty.
+        let more = page.results.len() > 0 && page.size.is_none_or(|size| read < size);
+        let seen = |user: User| {
+            let enabled = user.status.as_deref() != Some("disable");
+            roster::seen(user.name, user.email_to, enabled)
+        };
+        page::of_roster(page.results.into_iter().map(seen).collect(), more.then(|| read.to_string()), from)
     }
 
     async fn tunnels(&self, http: &Reader, login: &str) -> Result<Vec<String>, Fault> {

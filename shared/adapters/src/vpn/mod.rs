@@ -7,9 +7,10 @@
 
 mod fortios;
 mod panos;
+mod roster;
 
 use crate::{
-    Adapter, Missing, Part, Residue, Spec,
+    Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
     settings::Settings,
@@ -21,6 +22,7 @@ use leaver_domain::{
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -83,6 +85,7 @@ pub const SPEC: Spec = Spec {
         "Let leaver reach the management interface by https, with a certificate that a public authority signed.",
         "Put product, address and token into the secret; for PAN-OS also the administrator's name and the gateways.",
     ],
+    roster: Roster::Listed("Every local user of the gateway; logins are not in the list."),
     source: "FortiOS REST API (cmdb user/local, user/group, user/peer; monitor vpn/ssl, vpn/ipsec; log event/vpn), Fortinet Developer Network; PAN-OS and Panorama API Usage Guide (XML API), docs.paloaltonetworks.com",
 };
 
@@ -101,6 +104,8 @@ struct Local {
 trait Firewall: Send + Sync {
     /// The user of this login or address, with groups and means to log in.
     async fn local(&self, http: &Reader, login: &str, email: &str) -> Result<Option<Local>, Fault>;
+    /// A page of all users, beginning where an earlier one said.
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault>;
     /// Labels of the tunnels that a login holds now.
     async fn tunnels(&self, http: &Reader, login: &str) -> Result<Vec<String>, Fault>;
     /// Ends all tunnels of a login.
@@ -273,6 +278,10 @@ impl Adapter for Vpn {
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
         self.firewall.missing(http).await
+    }
+
+    async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+        roster::page(self, http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

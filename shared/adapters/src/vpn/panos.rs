@@ -9,7 +9,7 @@
 
 mod xml;
 
-use super::{Firewall, Local, pause};
+use super::{Firewall, Local, pause, roster};
 use crate::{
     Missing,
     auth::Auth,
@@ -22,13 +22,14 @@ use leaver_domain::{
     inventory::{Credential, CredentialKind},
     plan::Outcome,
     risk::{Activity, ActivityEvent, ActivityKind},
+    roster::{Mark, Page},
     time::Timestamp,
 };
 use quick_xml::escape::escape;
 use reqwest::header::HeaderName;
 use xml::{
-    Entries, Group, GroupResult, JobResult, JobStarted, LogEntry, LogResult, LoggedIn, Nothing, UserResult,
-    ask, quoted, show, tell,
+    Entries, Group, GroupResult, JobResult, JobStarted, LogEntry, LogResult, LoggedIn, Nothing, User,
+    UserResult, UsersResult, ask, quoted, show, tell,
 };
 
 pub(super) const CONFIGURATION: &str = "PAN-OS, XML API: Configuration";
@@ -224,6 +225,17 @@ impl Firewall for Panos {
             credentials: vec![password],
             assets: Vec::new(),
         }))
+    }
+
+    async fn roster(&self, http: &Reader, _: Option<&Mark>) -> Result<Page, Fault> {
+        let xpath = format!("{}/user", self.users);
+        let found: Option<UsersResult> = show(http, "the local users", &xpath).await?;
+        let users = found.and_then(|found| found.user).map(|users| users.entry).unwrap_or_default();
+        let seen = |user: User| {
+            let enabled = user.disabled.as_deref() != Some("yes");
+            roster::seen(user.name, None, enabled)
+        };
+        Ok(Page { seen: users.into_iter().map(seen).collect(), next: None })
     }
 
     async fn tunnels(&self, http: &Reader, login: &str) -> Result<Vec<String>, Fault> {

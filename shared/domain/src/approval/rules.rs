@@ -140,7 +140,9 @@ fn may(
         let names: Vec<&str> = only.iter().map(Username::as_str).collect();
         return Err(NotDecided::Named(names.join(", ")));
     }
-    if !by.entitled.approver && !by.entitled.security {
+    let manager = concerned.subject.and_then(|person| person.manager.as_ref());
+    let as_manager = approval.need.manager && manager == Some(&by.username);
+    if !by.entitled.approver && !by.entitled.security && !as_manager {
         return Err(NotDecided::NotEntitled);
     }
     if approval.need.security && !by.entitled.security {

@@ -118,6 +118,7 @@ impl ApprovalPolicy {
             approvers: if self.two_approvers.applies(risk) { 2 } else { 1 },
             security: self.security_decides.applies(risk),
             only: BTreeSet::new(),
+            manager: false,
         }
     }
 }
@@ -132,6 +133,9 @@ pub struct Need {
     /// Who alone may decide, where somebody was named; empty for anybody entitled.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub only: BTreeSet<Username>,
+    /// Whether it is for the manager of whom it is about, named in `only`, whatever policy's lists say of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub manager: bool,
 }
 
 impl Need {
@@ -142,7 +146,12 @@ impl Need {
 
     /// One approver.
     pub fn one() -> Self {
-        Self { approvers: 1, security: false, only: BTreeSet::new() }
+        Self { approvers: 1, security: false, only: BTreeSet::new(), manager: false }
+    }
+
+    /// The manager of whom it is about, and nobody else.
+    pub fn manager(manager: Username) -> Self {
+        Self { only: [manager].into(), manager: true, ..Self::one() }
     }
 
     /// One of the security team.

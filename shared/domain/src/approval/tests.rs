@@ -87,6 +87,26 @@ fn once(who: &str, need: Need, decision: Decision, now: u64) -> Result<Approval,
 }
 
 #[test]
+fn what_is_the_managers_is_decided_by_them_and_by_nobody_else() {
+    let mut policy = policy();
+    policy.levels.retain(|level| *level != Asked::Manager);
+    let (subject, other) = (person("leaver", "eve"), person("leaver", "dora"));
+    let need = || Need::manager(name("eve"));
+    let of = |concerned: &Concerned<'_>, who: &str, need: Need| {
+        let approval = request(&policy, concerned, need);
+        let decider = decider(&policy, who, concerned);
+        decide(&policy, concerned, &approval, &decider, Decision::Approve, "because", at(1))
+            .map(|done| done.status)
+    };
+    assert_eq!(of(&about(&subject), "eve", need()), Ok(ApprovalStatus::Approved));
+    assert!(matches!(of(&about(&subject), "sec", need()), Err(NotDecided::Named(_))));
+    // Somebody who is the manager no longer, and somebody who was only named, have nothing but policy's lists.
+    assert_eq!(of(&about(&other), "eve", need()), Err(NotDecided::NotEntitled));
+    let named = Need { manager: false, ..need() };
+    assert_eq!(of(&about(&subject), "eve", named), Err(NotDecided::NotEntitled));
+}
+
+#[test]
 fn those_entitled_decide_and_nobody_else() {
     for who in ["ann", "bob", "sec", "sue", "boss", "dave"] {
         let decided = once(who, Need::one(), Decision::Approve, 1).unwrap();
@@ -305,7 +325,7 @@ proptest! {
     ) {
         let (policy, subject) = (policy(), person("leaver", "boss"));
         let concerned = about(&subject);
-        let need = Need { approvers: if two { 2 } else { 1 }, security, only: BTreeSet::new() };
+        let need = Need { approvers: if two { 2 } else { 1 }, security, ..Need::one() };
         let mut approval = request(&policy, &concerned, need.clone());
         let mut calls = calls;
         calls.sort_by_key(|(_, _, now)| *now);

@@ -94,6 +94,10 @@ coded! {
         MeasureBegan = 24 as "measure_began",
         /// What was asked for is over.
         MeasureEnded = 25 as "measure_ended",
+        /// A system's list of accounts shows one that is nobody's who is here, or of whom it cannot be told whose it is.
+        OrphanFound = 26 as "orphan_found",
+        /// Somebody decided about such an account, or it is none any more.
+        OrphanSettled = 27 as "orphan_settled",
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     case::{CaseRecord, Happening, Subject, SystemRecord},
     export::Export,
     measure::Measure,
+    orphans::Orphan,
     population::{self, Population},
     reviews::Review,
 };
@@ -105,6 +106,17 @@ pub fn events_of_review(record: &Review, from: usize) -> Vec<Draft> {
     let context = || json!({"review": {"kind": record.kind, "case_id": record.case}});
     let lines = record.log.iter().enumerate().skip(from);
     lines.map(|(place, line)| draft(id, None, &record.person, place, line, context())).collect()
+}
+
+/// The entries of an orphan, from a place on. The person is named where it is known whose it was.
+pub fn events_of_orphan(record: &Orphan, from: usize) -> Vec<Draft> {
+    let id = record.orphan_id.as_str();
+    let line = |(place, line): (usize, &Happening)| Draft {
+        system: Some(record.system.to_string()),
+        username: line.facts["class"]["username"].as_str().unwrap_or_default().to_owned(),
+        ..apart(id, place, line)
+    };
+    record.log.iter().enumerate().skip(from).map(line).collect()
 }
 
 /// The entries of an export, from a place on.

@@ -7,6 +7,7 @@ use crate::{
     deciding,
     digest::Digest,
     id::{CaseId, MeasureId, Username},
+    intake,
     ledger::{EventKind, Outcome},
     measure::{self, ExceptionKind, MAX_BREAK_GLASS_SECONDS, Measure, MeasureStatus, Permission, What},
     person::{LegalHold, Person, PersonStatus},
@@ -107,7 +108,8 @@ pub async fn request(
     let by = asked.requested_by.as_str();
     let concerned = Concerned { subject: Some(&person), requested_by: by, gone, barred: BTreeSet::new() };
     check_named(policy, &asked, &concerned)?;
-    let measure = asked_for(policy, &asked, &person, &concerned, now);
+    let manager = manager_of(store, &asked, &person, &concerned).await?;
+    let measure = asked_for(policy, &asked, &person, &concerned, manager, now);
     let measure = match store.commit(&[Change::Measure(Box::new(measure.clone()))]).await {
         Ok(()) => measure,
         // The same request came twice at once.
@@ -160,6 +162,7 @@ fn asked_for(
     asked: &Asked,
     person: &Person,
     concerned: &Concerned<'_>,
+    manager: Option<Username>,
     now: Timestamp,
 ) -> Measure {
     let subject = Subject { username: person.username.clone(), employee_id: person.employee_id.clone() };
@@ -168,7 +171,10 @@ fn asked_for(
         What::HoldRelease
         | What::Exception { what: ExceptionKind::RetentionHold, .. }
         | What::Release { .. } => Need::security(),
-        _ => Need { only: asked.only.clone(), ..Need::one() },
+        _ => match manager {
+            Some(manager) => Need::manager(manager),
+            None => Need { only: asked.only.clone(), ..Need::one() },
+        },
     };
     let approval = Approval::ask(&policy.approvals, concerned, covers, need, 1, now);
     let line = Happening {
@@ -357,6 +363,23 @@ async fn check_case(
     Ok(())
 }
 
+/// Whose it is to let somebody back who was suspended for not having logged in: their manager's, who knows why they were away. `None`
+/// for every other request, and where there is no manager who could decide.
+async fn manager_of(
+    store: &dyn CaseStore,
+    asked: &Asked,
+    person: &Person,
+    concerned: &Concerned<'_>,
+) -> Result<Option<Username>, StoreError> {
+    let What::Restore { case } = &asked.what else { return Ok(None) };
+    let case = store.case(case).await?;
+    if case.is_none_or(|case| case.trigger.kind != intake::INACTIVE || case.mode != Mode::Suspend) {
+        return Ok(None);
+    }
+    let fit = |manager: &Username| *manager != asked.requested_by && !concerned.gone.contains(manager);
+    Ok(person.manager.clone().filter(fit))
+}
+
 /// Whether whoever is named can decide at all.
 fn check_named(policy: &Policy, asked: &Asked, concerned: &Concerned<'_>) -> Result<(), Problem> {
     if asked.only.is_empty() && matches!(asked.what, What::BreakGlass { .. }) {
@@ -410,7 +433,7 @@ pub async fn hold(
             requested_by: asked.requested_by.as_str(),
             ..Concerned::default()
         };
-        let mut measure = asked_for(policy, &asked, &person, &concerned, now);
+        let mut measure = asked_for(policy, &asked, &person, &concerned, None, now);
         measure.approval.need.approvers = 0;
         measure.approval.asked.clear();
         measure.approval.status = ApprovalStatus::Approved;

@@ -126,7 +126,8 @@ impl Fold {
         let names = &mut self.names;
         match (entry.kind, stands(entry)) {
             (EventKind::PopulationCounted, _) => self.count(entry, evidence),
-            (EventKind::EvidenceExported, _) => {}
+            // An account that is nobody's belongs to no case; where one takes it away, that stands under the case.
+            (EventKind::EvidenceExported | EventKind::OrphanFound | EventKind::OrphanSettled, _) => {}
             (_, Stands::UnderMeasure) => {
                 let id = || entry.case_id.clone();
                 let measure = self.measures.entry(id()).or_insert_with(|| Measure::new(entry, names));

@@ -45,6 +45,11 @@ pub(super) struct User {
 }
 
 #[derive(Deserialize)]
+pub(super) struct UsersResult {
+    pub(super) user: Option<Entries<User>>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct GroupResult {
     #[serde(rename = "user-group")]
     pub(super) groups: Option<Entries<Group>>,

@@ -1,0 +1,124 @@
+//! Who has not logged in anywhere for as long as policy says is suspended. Each case follows from the person and their newest login, so
+//! that a repeat opens no other; whoever comes back and still does not log in is suspended again after as long a time.
+
+use crate::{Reconciling, Rosters};
+use leaver_domain::{
+    case::{Mode, Trigger},
+    digest::Digest,
+    effective::Dates,
+    id::{EventId, Username},
+    intake::{self, INACTIVE, Refused, Request},
+    orphans::idle::{self, Inactivity, Verdict},
+    person::Person,
+    ports::StoreError,
+    time::Timestamp,
+};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// Why nobody was judged, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not: Option<String>,
+    /// Who is suspended, with the days since their newest login.
+    pub idle: BTreeMap<Username, u64>,
+    /// Who would be, but for a reason.
+    pub listed: BTreeMap<Username, String>,
+    /// Of whom no system reports a login.
+    pub no_data: Vec<Username>,
+}
+
+/// Judges everybody, once all the systems whose logins count are read.
+pub(crate) async fn judge(
+    of: &Reconciling<'_>,
+    here: &[Person],
+    rosters: &Rosters,
+) -> Result<Judged, StoreError> {
+    let Some(rules) = &of.policy.inactivity else {
+        return Ok(Judged { not: Some("policy has no `inactivity`".into()), ..Judged::default() });
+    };
+    if let Some(missing) = rules.systems.iter().find(|system| !rosters.contains_key(*system)) {
+        return Ok(Judged { not: Some(format!("{missing} is not read yet")), ..Judged::default() });
+    }
+    let counting = rosters.iter().filter(|(system, _)| rules.systems.contains(*system));
+    let used = idle::gather(counting.map(|(system, roster)| (system, roster.as_slice())));
+    let mut judged = Judged::default();
+    for person in here {
+        let username = person.username.clone();
+        match idle::judge(person, used.get(&person.username), of.policy, rules, of.now) {
+            Verdict::Idle { days, last_login, system } => {
+                let reason =
+                    format!("No login for {days} days: the last one was at {last_login}, in {system}.");
+                suspend(of, rules, person, (last_login, days), reason).await?;
+                judged.idle.insert(username, days);
+            }
+            Verdict::Listed { why, .. } => {
+                judged.listed.insert(username, why);
+            }
+            Verdict::NoData => judged.no_data.push(username),
+            Verdict::InUse | Verdict::New | Verdict::NotConcerned => {}
+        }
+    }
+    Ok(judged)
+}
+
+/// The number of the case: one for each time of inactivity, and one more each time it has become as long again.
+fn number(
+    rules: &Inactivity,
+    person: &Person,
+    last_login: Timestamp,
+    days: u64,
+) -> Result<EventId, StoreError> {
+    let times = days / u64::from(rules.days.max(1));
+    let number = format!("inactive-{}-{}-{times}", person.employee_id, last_login.seconds());
+    number.parse().map_err(|error: leaver_domain::id::BadId| StoreError::Corrupt(error.to_string()))
+}
+
+async fn suspend(
+    of: &Reconciling<'_>,
+    rules: &Inactivity,
+    person: &Person,
+    (last_login, days): (Timestamp, u64),
+    reason: String,
+) -> Result<(), StoreError> {
+    let event_id = number(rules, person, last_login, days)?;
+    let body = json!({"inactive": person.username, "last_login": last_login});
+    let trigger = Trigger {
+        source: "leaver".into(),
+        event_id,
+        by: "leaver/reconcile".into(),
+        kind: INACTIVE.into(),
+        at: of.now,
+        received_at: of.now,
+        body: Digest::of(body.to_string().as_bytes()),
+    };
+    let request = Request {
+        trigger,
+        mode: Mode::Suspend,
+        reason,
+        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
+        effective_at: of.now,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: BTreeSet::new(),
+        measure: None,
+    };
+    match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {
+        Ok((_, not_started)) => {
+            if let Some(error) = not_started {
+                tracing::error!(person = %person.username, %error, "recorded, and not started: the sweep will");
+            }
+            Ok(())
+        }
+        Err(Refused::Store(error)) => Err(error),
+        // One person whom the rules of a case refuse keeps nobody else waiting.
+        Err(refused) => {
+            tracing::error!(person = %person.username, %refused, alarm = "not_suspended", "nothing was done");
+            Ok(())
+        }
+    }
+}
