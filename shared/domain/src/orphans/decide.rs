@@ -267,6 +267,7 @@ async fn again(
         emergency: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     let taken = intake::submit(desk.cases, desk.workflow, desk.policy, &person, &request, desk.now).await;
@@ -303,6 +304,7 @@ async fn by_hand(
         emergency: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     let opening = intake::open(&person, &request, desk.policy, desk.now);
@@ -351,6 +353,7 @@ fn stand_in(username: &Username, orphan: &Orphan) -> Result<Person, crate::id::B
         department: String::new(),
         manager: None,
         location: None,
+        clearance: None,
         time_zone: None,
         contract_end: None,
         last_day: None,
