@@ -18,6 +18,7 @@ mod sealing;
 mod slack;
 mod tasks;
 mod unfinished;
+mod watching;
 
 use leaver_adapter::Step;
 use leaver_domain::{

@@ -214,6 +214,9 @@ impl CaseStore for Failing<'_> {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.due(now, limit)).await
     }
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.to_reverify(now, limit)).await
+    }
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.unsealed(now, limit)).await
     }

@@ -1,6 +1,7 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod watch;
 
 pub use approvals::{approval, approvals};
 
@@ -143,6 +144,11 @@ pub fn case(case: &Value) -> String {
     lines.push(String::new());
     // A dry run has done nothing: what it found to do is all there is to show.
     lines.push(if case["dry_run"] == true { plans(case) } else { systems(case) });
+    let looks = watch::looks(case);
+    if !looks.is_empty() {
+        lines.push(String::new());
+        lines.push(looks);
+    }
     let notes = notes(case);
     if !notes.is_empty() {
         lines.push(String::new());

@@ -20,6 +20,7 @@ use crate::{
     policy::Policy,
     ports::{CaseStore, EventMark, Execution, Opening, Recorded, Started, StoreError, Workflow},
     time::Timestamp,
+    watch::Watch,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -171,6 +172,7 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         person_was: None,
         measure: request.measure.clone(),
         run: 1,
+        watch: if request.mode == Mode::Leave && !request.dry_run { Watch::of(policy) } else { None },
         systems: systems.clone(),
         log: vec![opened(request, &systems, policy, &findings, now)],
         findings,

@@ -37,3 +37,4 @@ pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod trigger;
+pub mod watch;

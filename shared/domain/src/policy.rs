@@ -11,7 +11,7 @@ use crate::{
     plan::{ActionKind, Scope},
     risk::RiskSettings,
     signals::Signals,
-    text,
+    text, watch,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +46,13 @@ pub struct Timing {
     pub verification_delay_seconds: u32,
     /// Within how long the owner of a manual task must finish it, in seconds.
     pub manual_task_seconds: u32,
+    /// How long a day of `reverify_days` is, in seconds: 86,400, and less only to try things out.
+    #[serde(default = "a_day")]
+    pub reverify_day_seconds: u32,
+}
+
+fn a_day() -> u32 {
+    86_400
 }
 
 /// One system of this company.
@@ -191,6 +198,9 @@ pub struct Policy {
     pub version: u32,
     /// How long things take.
     pub timing: Timing,
+    /// After how many days a finished termination is read again in all its systems; never where it is empty.
+    #[serde(default)]
+    pub reverify_days: BTreeSet<u32>,
     /// Which kinds of action are on.
     pub actions: BTreeMap<ActionKind, bool>,
     /// The systems whose access is revoked.
@@ -246,6 +256,7 @@ impl Policy {
         if self.timing.manual_task_seconds < 60 {
             return wrong("timing.manual_task_seconds", "must be at least a minute");
         }
+        self.check_watch().or_else(|(place, why)| wrong(place, why))?;
         if !(1..=365).contains(&self.risk.window_days) {
             return wrong("risk.window_days", "must be between 1 and 365");
         }
@@ -273,6 +284,17 @@ impl Policy {
             return wrong("signals.receivers", &format!("{system} is none of the systems"));
         }
         self.signals.check().map_err(|why| BadPolicy::Value { place: "signals", why })
+    }
+
+    fn check_watch(&self) -> Result<(), (&'static str, &'static str)> {
+        let days = &self.reverify_days;
+        if days.len() > watch::MAX_DAYS || !days.iter().all(|day| (1..=watch::LAST_DAY).contains(day)) {
+            return Err(("reverify_days", "must be at most 12 different days, each between 1 and 3,650"));
+        }
+        if !(1..=86_400).contains(&self.timing.reverify_day_seconds) {
+            return Err(("timing.reverify_day_seconds", "must be between a second and a day"));
+        }
+        Ok(())
     }
 
     /// What binds a case to these settings.

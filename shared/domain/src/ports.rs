@@ -125,6 +125,8 @@ pub trait CaseStore: Send + Sync {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Cases that no published checkpoint covers yet though their time has long come, at most this many.
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Cases whose next look is due ([`crate::watch::due`]), the earliest due first, at most this many.
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Opens a finding; the same id again changes nothing.
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError>;
     /// Writes records, each with its `version` raised by one, all or none.
@@ -183,6 +185,15 @@ pub enum Execution {
     },
     /// Of a measure: asks for its approval.
     Measure(MeasureId),
+    /// Of a look at a case that is through: reads all its systems again.
+    Reverify {
+        /// The case.
+        case: CaseId,
+        /// The day of its schedule.
+        day: u32,
+        /// [`crate::watch::Watch::run`].
+        run: u32,
+    },
 }
 
 impl Execution {
@@ -197,6 +208,8 @@ impl Execution {
             Self::Case { case, run: 0 | 1 } => case.to_string(),
             Self::Case { case, run } => format!("{case}-run-{run}"),
             Self::Measure(measure) => measure.to_string(),
+            Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
+            Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum ReviewKind {
     Emergency,
     /// Access that was given back in an emergency.
     BreakGlass,
+    /// A case that takes what was found to be back after a termination.
+    Reappeared,
 }
 
 impl ReviewKind {
@@ -27,6 +29,7 @@ impl ReviewKind {
         match self {
             Self::Emergency => "emergency",
             Self::BreakGlass => "break_glass",
+            Self::Reappeared => "reappeared",
         }
     }
 
@@ -40,6 +43,10 @@ impl ReviewKind {
             Self::BreakGlass => {
                 "Access was given back in an emergency. Once it has ended, see whether the reason held, what was done with \
                  the access (the rows of the case that took it again count what the systems' logs show), and that it is gone."
+            }
+            Self::Reappeared => {
+                "Access that had been taken away is there again, and this case takes it. Find out who or what gave it \
+                 back, see that it cannot happen again, and what was done with the access meanwhile."
             }
         }
     }

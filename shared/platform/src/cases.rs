@@ -3,7 +3,7 @@
 use crate::{
     cancelled,
     connect::Aws,
-    item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text},
+    item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text, watch_shard},
     meter::Meter,
 };
 use async_trait::async_trait;
@@ -315,6 +315,10 @@ impl CaseStore for DynamoCases {
 
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.waiting((seal_shard, "CASE#"), now, limit).await
+    }
+
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting((watch_shard, "CASE#"), now, limit).await
     }
 
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {

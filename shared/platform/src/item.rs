@@ -18,6 +18,7 @@ use leaver_domain::{
     ports::{EventMark, StoreError},
     reviews::Review,
     time::Timestamp,
+    watch,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::HashMap, time::Duration};
@@ -129,6 +130,10 @@ pub(crate) fn start_shard(shard: u32) -> String {
     format!("START#{shard:02}")
 }
 
+pub(crate) fn watch_shard(shard: u32) -> String {
+    format!("WATCH#{shard:02}")
+}
+
 pub(crate) fn held_under(measure: &MeasureId) -> String {
     format!("HELD#{measure}")
 }
@@ -200,7 +205,7 @@ pub(crate) fn events_shard(day: Date, shard: u32) -> String {
 }
 
 /// A case. In the `due` index it stands at the instant from which the sweep starts it, and from then on, until a
-/// checkpoint covers it, at the instant from which the sweep looks after its rows.
+/// checkpoint covers it, at the instant from which the sweep looks after its rows; after that, at that of its next look.
 pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     let mut item = item(&Key::case(&case.case_id), case.version, case)?;
     let shard = shard(case.case_id.as_str());
@@ -213,8 +218,16 @@ pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     } else if case.checkpoint_size.is_none() && !case.dry_run {
         item.insert("due_pk".into(), text(seal_shard(shard)));
         item.insert("due_sk".into(), text(seal_due(case).to_string()));
+    } else if let Some(at) = look_due(case) {
+        item.insert("due_pk".into(), text(watch_shard(shard)));
+        item.insert("due_sk".into(), text(at.to_string()));
     }
     Ok(item)
+}
+
+/// From when on a case is looked at again; as long as a checkpoint does not cover its rows, that comes first.
+pub(crate) fn look_due(case: &CaseRecord) -> Option<Timestamp> {
+    watch::due(case).filter(|_| case.checkpoint_size.is_some()).map(|due| due.at)
 }
 
 /// From when on the sweep looks after a case's rows: longer than the stream and an execution usually take. It stays the same

@@ -239,6 +239,12 @@ impl CaseStore for MemoryCases {
         };
         Ok(self.all_cases()?.into_iter().filter(waits).map(|case| case.case_id).take(limit).collect())
     }
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let due = |case: CaseRecord| Some((item::look_due(&case).filter(|at| *at <= now)?, case.case_id));
+        let mut due: Vec<_> = self.all_cases()?.into_iter().filter_map(due).collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.once(item::Key::finding(id), finding)
     }
@@ -481,7 +487,7 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) => None,
+            Execution::Measure(_) | Execution::Reverify { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }
