@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod brake;
+pub mod canary;
 pub mod case;
 pub mod custom;
 pub mod deciding;

@@ -3,6 +3,7 @@
 use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
+    canary::CanaryPolicy,
     custom::{self, Custom},
     digest::Digest,
     id::{SystemId, Username},
@@ -216,6 +217,9 @@ pub struct Policy {
     /// Accounts that no automation may touch.
     #[serde(default)]
     pub protected: BTreeSet<Username>,
+    /// The nightly canary, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPolicy>,
     /// Who else is told what happened.
     #[serde(default)]
     pub signals: Signals,
@@ -279,6 +283,7 @@ impl Policy {
         self.ledger.check()?;
         self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
+        self.check_canary().map_err(|why| BadPolicy::Value { place: "canary", why })?;
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             return wrong("signals.receivers", &format!("{system} is none of the systems"));
@@ -295,6 +300,14 @@ impl Policy {
             return Err(("timing.reverify_day_seconds", "must be between a second and a day"));
         }
         Ok(())
+    }
+
+    fn check_canary(&self) -> Result<(), String> {
+        let Some(canary) = &self.canary else { return Ok(()) };
+        if let Some(system) = canary.systems.keys().find(|system| !self.automatic().any(|known| known == *system)) {
+            return Err(format!("{system} is none of the systems that leaver works on by itself"));
+        }
+        canary.check()
     }
 
     /// What binds a case to these settings.

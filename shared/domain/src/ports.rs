@@ -3,6 +3,7 @@
 use crate::{
     approval::{ApprovalId, Shown},
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     digest::Digest,
     export::Export,
@@ -14,6 +15,7 @@ use crate::{
     person::Person,
     population::Population,
     reviews::Review,
+    secret::Secret,
     tasks::TaskId,
     time::Timestamp,
 };
@@ -146,6 +148,8 @@ pub trait CaseStore: Send + Sync {
     async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError>;
     /// The brake against mass action; as it is before its first write where there is none.
     async fn brake(&self) -> Result<Brake, StoreError>;
+    /// The last night of the canary; `None` before the first.
+    async fn canary(&self) -> Result<Option<Night>, StoreError>;
     /// The cases that are held under a measure about many, at most this many.
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// How many people there are who have not left.
@@ -167,6 +171,8 @@ pub enum Change {
     Review(Box<Review>),
     /// The brake.
     Brake(Box<Brake>),
+    /// The canary's night; version 1 creates.
+    Canary(Box<Night>),
     /// Puts a case on the list of those that are held under a measure about many.
     Hold(MeasureId, CaseId),
     /// Takes it off that list.
@@ -254,6 +260,13 @@ pub trait Workflow: Send + Sync {
     async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError>;
     /// Runs the check of every adapter and waits for its result: the execution's output.
     async fn check(&self, name: &str) -> Result<serde_json::Value, StoreError>;
+}
+
+/// Where a secret is kept that leaver itself renews.
+#[async_trait]
+pub trait Keeper: Send + Sync {
+    /// Keeps a text in the place of the one before.
+    async fn keep(&self, text: &Secret) -> Result<(), StoreError>;
 }
 
 /// One row as it is stored: canonical bytes and the evidence that they bind.

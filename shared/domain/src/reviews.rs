@@ -21,6 +21,8 @@ pub enum ReviewKind {
     BreakGlass,
     /// A case that takes what was found to be back after a termination.
     Reappeared,
+    /// The canary's case, after which a revoked credential still worked.
+    CanaryAlive,
 }
 
 impl ReviewKind {
@@ -30,6 +32,7 @@ impl ReviewKind {
             Self::Emergency => "emergency",
             Self::BreakGlass => "break_glass",
             Self::Reappeared => "reappeared",
+            Self::CanaryAlive => "canary_alive",
         }
     }
 
@@ -43,6 +46,10 @@ impl ReviewKind {
             Self::BreakGlass => {
                 "Access was given back in an emergency. Once it has ended, see whether the reason held, what was done with \
                  the access (the rows of the case that took it again count what the systems' logs show), and that it is gone."
+            }
+            Self::CanaryAlive => {
+                "A credential of the nightly canary still works although it was revoked and read back as gone. See whether the \
+                 system or its adapter is at fault, and whom else of those who left it concerns."
             }
             Self::Reappeared => {
                 "Access that had been taken away is there again, and this case takes it. Find out who or what gave it \

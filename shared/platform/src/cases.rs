@@ -17,6 +17,7 @@ use futures_util::future::try_join_all;
 use leaver_domain::{
     approval::ApprovalId,
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
@@ -148,6 +149,7 @@ impl DynamoCases {
             Change::Measure(measure) => self.put_in_transaction(item::of_measure(measure)?, measure.version),
             Change::Review(review) => self.put_in_transaction(item::of_review(review)?, review.version),
             Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
+            Change::Canary(night) => self.put_in_transaction(item::of_canary(night)?, night.version),
             Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
             Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
         }
@@ -396,6 +398,10 @@ impl CaseStore for DynamoCases {
 
     async fn brake(&self) -> Result<Brake, StoreError> {
         self.read(&Key::brake()).await.map(Option::unwrap_or_default)
+    }
+
+    async fn canary(&self) -> Result<Option<Night>, StoreError> {
+        self.read(&Key::canary()).await
     }
 
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     export::Export,
     holds,
@@ -78,6 +79,9 @@ impl Key {
     }
     pub(crate) fn brake() -> Self {
         Self::new("BRAKE".to_owned(), "BRAKE")
+    }
+    pub(crate) fn canary() -> Self {
+        Self::new("CANARY".to_owned(), "CANARY")
     }
     /// A case's place in the list of those that are held together.
     pub(crate) fn held(measure: &MeasureId, case: &CaseId) -> Self {
@@ -176,6 +180,10 @@ pub(crate) fn number_of(number: &EmployeeId) -> String {
 
 pub(crate) fn of_brake(brake: &Brake) -> Result<Item, StoreError> {
     item(&Key::brake(), brake.version, brake)
+}
+
+pub(crate) fn of_canary(night: &Night) -> Result<Item, StoreError> {
+    item(&Key::canary(), night.version, night)
 }
 
 /// An event's mark, listed under the day on which it was taken.

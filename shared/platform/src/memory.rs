@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use leaver_domain::{
     approval::ApprovalId,
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     digest::Digest,
     export::Export,
@@ -258,6 +259,7 @@ impl CaseStore for MemoryCases {
                 Change::Measure(of) => (item::Key::measure(&of.measure_id), of.version, print(of)?),
                 Change::Review(of) => (item::Key::review(&of.review_id), of.version, print(of)?),
                 Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
+                Change::Canary(night) => (item::Key::canary(), night.version, print(night)?),
                 Change::Hold(measure, case) => {
                     lists.push((item::Key::held(measure, case), true));
                     continue;
@@ -331,6 +333,9 @@ impl CaseStore for MemoryCases {
     }
     async fn brake(&self) -> Result<Brake, StoreError> {
         self.read(&item::Key::brake()).map(Option::unwrap_or_default)
+    }
+    async fn canary(&self) -> Result<Option<Night>, StoreError> {
+        self.read(&item::Key::canary())
     }
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         let (of, table) = (item::held_under(measure), lock(&self.0));
