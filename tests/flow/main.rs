@@ -5,6 +5,7 @@
 
 mod approvals;
 mod brake;
+mod canary;
 mod consent;
 mod export;
 mod failures;

@@ -304,7 +304,9 @@ impl Policy {
 
     fn check_canary(&self) -> Result<(), String> {
         let Some(canary) = &self.canary else { return Ok(()) };
-        if let Some(system) = canary.systems.keys().find(|system| !self.automatic().any(|known| known == *system)) {
+        if let Some(system) =
+            canary.systems.keys().find(|system| !self.automatic().any(|known| known == *system))
+        {
             return Err(format!("{system} is none of the systems that leaver works on by itself"));
         }
         canary.check()

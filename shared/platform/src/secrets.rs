@@ -1,8 +1,8 @@
 //! Secrets Manager.
 
 use crate::connect::Aws;
-use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use async_trait::async_trait;
+use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use leaver_domain::{
     ports::{Keeper, StoreError},
     secret::Secret,
