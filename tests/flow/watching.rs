@@ -110,12 +110,13 @@ async fn settle(house: &House) {
     sweep_at(house, now().plus(Duration::from_secs(700))).await;
 }
 
-async fn writes(house: &House) -> usize {
-    let mut writes = 0;
+/// What the stand-ins hold of somebody.
+async fn accounts(house: &House, username: &str) -> Vec<Value> {
+    let mut accounts = Vec::new();
     for system in house.policy.automatic() {
-        writes += house.writes(system.as_str()).await.len();
+        accounts.push(house.stage.account(system.as_str(), username).await);
     }
-    writes
+    accounts
 }
 
 fn kinds(look: &Look) -> Vec<&str> {
@@ -131,7 +132,7 @@ async fn opened(house: &House, look: &Look) -> (CaseRecord, Person) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_day_is_looked_at_once_and_every_read_is_a_row() {
     let (house, case) = ended("john.doe", 0).await;
-    let (before, systems) = (writes(&house).await, house.policy.automatic().count());
+    let (before, systems) = (accounts(&house, "john.doe").await, house.policy.automatic().count());
     assert_eq!(sweep(&house).await.reverifying, 0, "its day has not come");
     for (day, ago) in [(1, 1), (7, 7), (30, 31)] {
         age(&house, &case, ago).await;
@@ -153,7 +154,7 @@ async fn each_day_is_looked_at_once_and_every_read_is_a_row() {
     }
     age(&house, &case, 400).await;
     assert_eq!(sweep(&house).await.reverifying, 0, "there is no further day");
-    assert_eq!(writes(&house).await, before, "nothing was written to a system");
+    assert_eq!(accounts(&house, "john.doe").await, before, "nothing was changed in a system");
     let log = house.log().await;
     let of = |day: u64| {
         log.iter().filter(move |(entry, evidence)| {
@@ -175,8 +176,9 @@ async fn each_day_is_looked_at_once_and_every_read_is_a_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn days_on_which_nobody_swept_are_made_up_for_one_after_the_other() {
     let (house, case) = ended("john.doe", 9).await;
+    assert_eq!(sweep(&house).await.reverifying, 1);
     for day in [1, 7] {
-        assert_eq!(sweep(&house).await.reverifying, 1);
+        assert_eq!(house.workflow.executions().last(), Some(&looking(&case, day)));
         let seen = look(&house, &case, day).await;
         assert_eq!(kinds(&seen), ["reverified_late"], "day {day}");
         settle(&house).await;
@@ -379,7 +381,7 @@ async fn wherever_a_look_dies_another_one_finishes_it_and_nothing_is_done_twice(
             let failing = Failing::at(&copy, call, when);
             look_over(&house, &failing, &case, 1).await;
             if !failing.has_failed() {
-                assert!(call > 20, "{call}");
+                assert!(call > 10, "{call}");
                 break;
             }
             assert!(look_over(&house, &copy, &case, 1).await, "{when:?} {call}");

@@ -65,11 +65,12 @@ pub async fn handle(cage: &Cage<'_>, input: Input) -> Result<Output, StoreError>
         night = Some(write(cage, fresh, Vec::new()).await?);
     }
     for _ in 0..STEPS {
-        let Some(now) = night.clone() else { break };
-        match step(cage, policy, &now).await? {
-            Some(next) => night = Some(next),
-            None => break,
-        }
+        let Some(now) = &night else { break };
+        night = match step(cage, policy, now).await? {
+            Some(next) => Some(next),
+            // What was told of it stands in the table.
+            None => return cage.store.canary().await.map(|night| Output { night }),
+        };
     }
     Ok(Output { night })
 }
