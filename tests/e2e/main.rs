@@ -14,6 +14,7 @@ mod roles;
 mod signals;
 mod stores;
 mod terminations;
+mod watch;
 
 use house::House;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -74,6 +75,8 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     evidence::what_was_left_behind_is_sealed_by_the_sweep,
     evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,
     evidence::only_auditors_and_security_may_have_a_pack_and_bad_periods_are_refused,
+    watch::a_termination_is_read_again_a_day_later,
+    watch::the_canary_is_let_go_its_credentials_are_refused_and_it_comes_back,
     roles::a_function_may_not_read_anothers_secret,
     roles::no_role_has_a_permission_that_nothing_used,
 ];

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod brake;
+mod canary;
 mod consent;
 mod export;
 mod failures;
@@ -21,6 +22,7 @@ mod slack;
 mod tasks;
 mod together;
 mod unfinished;
+mod watching;
 
 use leaver_adapter::Step;
 use leaver_domain::{

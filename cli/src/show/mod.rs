@@ -2,6 +2,7 @@
 
 mod approvals;
 mod policy;
+mod watch;
 
 pub use approvals::{approval, approvals};
 pub use policy::{checked, explained};
@@ -175,6 +176,11 @@ pub fn case(case: &Value) -> String {
     lines.push(String::new());
     // A dry run has done nothing: what it found to do is all there is to show.
     lines.push(if case["dry_run"] == true { plans(case) } else { systems(case) });
+    let looks = watch::looks(case);
+    if !looks.is_empty() {
+        lines.push(String::new());
+        lines.push(looks);
+    }
     let notes = notes(case);
     if !notes.is_empty() {
         lines.push(String::new());

@@ -292,7 +292,7 @@ fn case_schemas() -> Value {
         "person": object(&["username", "employee_id"], json!({"username": text, "employee_id": text})),
         "reason": text, "trigger": {"type": "object"}, "policy_digest": of("Digest"), "created_at": time,
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
-        "findings": things, "restores": maybe(&text),
+        "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text),
         "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
         "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
     });
@@ -317,7 +317,7 @@ fn case_schemas() -> Value {
                 "properties": {"id": text, "kind": text, "name": text, "live_automation": {"type": "boolean"},
                                "next": {"enum": ["revoke", "transfer", "rotate", "task"]}}}},
             "owned_total": {"type": "integer"}, "parked": {"type": "array", "items": thing},
-            "attempts": {"type": "integer"}, "fault": thing, "task": thing, "approval": thing, "manual": thing})),
+            "attempts": {"type": "integer"}, "fault": thing, "readings": things, "task": thing, "approval": thing, "manual": thing})),
     })
 }
 
@@ -334,7 +334,7 @@ fn task_schemas() -> Value {
         named(json!({"name": text, "media_type": text, "data": {"type": "string", "format": "byte"}}));
     json!({
         "Task": named(json!({
-            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass"]}, "case_id": text,
+            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "reappeared", "canary_alive"]}, "case_id": text,
             "system": {"type": ["string", "null"]}, "person": person, "reason": text,
             "owners": {"type": "array", "items": text}, "instructions": text, "opened_at": time, "due_at": time,
             "overdue": flag, "closed": maybe(&closed)})),

@@ -30,6 +30,7 @@ pub(crate) fn system(record: &SystemRecord) -> Value {
         "parked": record.parked,
         "attempts": record.attempts,
         "fault": record.fault,
+        "readings": record.readings,
         "task": record.task,
         "approval": record.approval.as_ref().map(|approval| json!({
             "id": record.approval_id(approval), "status": approval.status, "asked": approval.asked,
@@ -58,6 +59,8 @@ pub(crate) fn summary(case: &CaseRecord) -> Value {
         "permissions": case.permissions,
         "measure": case.measure,
         "findings": case.findings,
+        "reverified": case.watch.as_ref().map_or(&[][..], |watch| &watch.looks),
+        "reverify_next": leaver_domain::watch::due(case),
     })
 }
 

@@ -94,6 +94,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "sweep" => sweep(environment, &aws).await,
         None if handler == "population" => population(environment, &aws).await,
         None if handler == "reconcile" => reconcile(environment, &aws).await,
+        None if handler == "canary" => crate::canary::canary(environment, &aws).await,
         None if handler == "export" => crate::export::export(environment, &aws).await,
         None if handler == "signals" => signals(environment, &aws).await,
         None if handler == "api" => api(environment, &aws).await,

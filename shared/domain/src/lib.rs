@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod brake;
+pub mod canary;
 pub mod case;
 pub mod custom;
 pub mod deciding;
@@ -44,3 +45,4 @@ pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod trigger;
+pub mod watch;
