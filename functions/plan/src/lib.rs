@@ -9,7 +9,7 @@ use leaver_domain::{
     deciding,
     fault::{Fault, FaultKind},
     holds,
-    id::{CaseId, MeasureId},
+    id::{BatchId, CaseId, MeasureId},
     ledger::{EventKind, Outcome},
     measure::MeasureStatus,
     person::{Person, PersonStatus},
@@ -46,6 +46,9 @@ pub struct Input {
     /// The measure whose approval is to be asked for, where it is one.
     #[serde(default)]
     pub measure: Option<MeasureId>,
+    /// The batch that is to be fed, where it is one.
+    #[serde(default)]
+    pub batch: Option<BatchId>,
 }
 
 /// One item of the Map.
@@ -66,6 +69,8 @@ pub struct Output {
     pub case_id: Option<CaseId>,
     /// The measure; `None` in a case or a check.
     pub measure: Option<MeasureId>,
+    /// The batch; `None` in everything else.
+    pub batch: Option<BatchId>,
     /// The items of the Map.
     pub systems: Vec<Item>,
     /// How long to wait before everything is read again.
@@ -81,17 +86,19 @@ fn store(error: StoreError) -> Fault {
 /// # Errors
 /// `Internal` where the table fails or the input names no case; the state machine tries again.
 pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
-    if let Some(measure) = input.measure {
-        return Ok(Output {
-            case_id: None,
-            measure: Some(measure),
-            systems: Vec::new(),
-            verification_delay_seconds: 0,
-        });
+    let empty = Output {
+        case_id: None,
+        measure: None,
+        batch: None,
+        systems: Vec::new(),
+        verification_delay_seconds: 0,
+    };
+    if input.measure.is_some() || input.batch.is_some() {
+        return Ok(Output { measure: input.measure, batch: input.batch, ..empty });
     }
     if input.check.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
-        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
+        return Ok(Output { systems, ..empty });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;
     let case = plan.store.case(&id).await.map_err(store)?;
@@ -112,6 +119,7 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
         systems,
         case_id: Some(id),
         measure: None,
+        batch: None,
         verification_delay_seconds: plan.policy.timing.verification_delay_seconds,
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     approval::ApprovalPolicy,
+    batch::BatchPolicy,
     brake::BrakePolicy,
     custom::{self, Custom},
     digest::Digest,
@@ -201,6 +202,9 @@ pub struct Policy {
     pub approvals: ApprovalPolicy,
     /// When too many people are leaving at once.
     pub brake: BrakePolicy,
+    /// How many cases of batches run at once, and whose come first.
+    #[serde(default)]
+    pub batch: BatchPolicy,
     /// How the log is published.
     pub ledger: LedgerPolicy,
     /// Accounts that no automation may touch.
@@ -268,6 +272,7 @@ impl Policy {
         self.ledger.check()?;
         self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
+        self.batch.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             return wrong("signals.receivers", &format!("{system} is none of the systems"));

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use leaver_domain::{
     approval::ApprovalId,
+    batch,
     brake::Brake,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     digest::Digest,
     export::Export,
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Entry, Head, leaf_hash},
     measure::Measure,
@@ -17,8 +18,8 @@ use leaver_domain::{
     person::Person,
     population::Population,
     ports::{
-        Appended, Batch, CasePage, CaseStore, Change, EventMark, EvidenceStore, Execution, LedgerStore,
-        Located, Opening, Present, Recorded, Row, Started, StoreError, Workflow,
+        Appended, Batch, BatchPage, CasePage, CaseStore, Change, EventMark, EvidenceStore, Execution, Lease,
+        LedgerStore, Located, Opening, Present, Recorded, Row, Started, StoreError, Workflow,
     },
     reviews::Review,
     tasks::TaskId,
@@ -252,6 +253,8 @@ impl CaseStore for MemoryCases {
                 Change::Measure(of) => (item::Key::measure(&of.measure_id), of.version, print(of)?),
                 Change::Review(of) => (item::Key::review(&of.review_id), of.version, print(of)?),
                 Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
+                Change::Batch(of) => (item::Key::batch(&of.batch_id), of.version, print(of)?),
+                Change::Lease(of) => (item::Key::lease(&of.name), of.version, print(of)?),
                 Change::Hold(measure, case) => {
                     lists.push((item::Key::held(measure, case), true));
                     continue;
@@ -335,6 +338,45 @@ impl CaseStore for MemoryCases {
     async fn headcount(&self) -> Result<u64, StoreError> {
         let people: Vec<Person> = self.all("PERSON")?;
         Ok(people.iter().filter(|person| item::is_here(person)).count() as u64)
+    }
+    async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
+        let people = usernames.iter().filter_map(|name| self.read(&item::Key::person(name)).transpose());
+        people.collect()
+    }
+    async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
+        self.read(&item::Key::batch(id))
+    }
+    async fn keep_lines(
+        &self,
+        batch: &BatchId,
+        digest: &Digest,
+        lines: &[batch::Line],
+    ) -> Result<(), StoreError> {
+        self.once(item::Key::lines(batch, digest, 0), &lines)
+    }
+    async fn lines(&self, batch: &batch::Batch) -> Result<Vec<batch::Line>, StoreError> {
+        let lines = self.read(&item::Key::lines(&batch.batch_id, &batch.lines, 0))?;
+        lines.ok_or_else(|| StoreError::Corrupt(format!("{} has no lines", batch.batch_id)))
+    }
+    async fn batches(&self, from: Option<&str>, limit: usize) -> Result<BatchPage, StoreError> {
+        let mut batches: Vec<batch::Batch> = self.all("BATCH")?;
+        batches.retain(|batch| from.is_none_or(|from| item::batch_place(batch).as_str() < from));
+        batches.sort_by_key(|batch| std::cmp::Reverse(item::batch_place(batch)));
+        let next = (batches.len() > limit).then(|| batches.get(limit - 1).map(item::batch_place)).flatten();
+        batches.truncate(limit);
+        Ok(BatchPage { batches, next })
+    }
+    async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError> {
+        let batches: Vec<batch::Batch> = self.all("BATCH")?;
+        let mut due: Vec<_> = batches
+            .into_iter()
+            .filter_map(|batch| Some((batch.look_at.filter(|at| *at <= now)?, batch.batch_id)))
+            .collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+    async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        self.read(&item::Key::lease(name))
     }
 }
 
@@ -481,7 +523,7 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) => None,
+            Execution::Measure(_) | Execution::Batch { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

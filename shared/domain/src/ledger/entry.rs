@@ -94,6 +94,10 @@ coded! {
         MeasureBegan = 24 as "measure_began",
         /// What was asked for is over.
         MeasureEnded = 25 as "measure_ended",
+        /// A batch of cases was recorded, held, let go on, called off, or has come to rest.
+        BatchChanged = 26 as "batch_changed",
+        /// Somebody had an incomplete case tried again, and its open tasks were withdrawn for that.
+        CaseForced = 27 as "case_forced",
     }
 }
 

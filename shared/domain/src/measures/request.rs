@@ -167,7 +167,8 @@ fn asked_for(
     let need = match asked.what {
         What::HoldRelease
         | What::Exception { what: ExceptionKind::RetentionHold, .. }
-        | What::Release { .. } => Need::security(),
+        | What::Release { .. }
+        | What::Batch { .. } => Need::security(),
         _ => Need { only: asked.only.clone(), ..Need::one() },
     };
     let approval = Approval::ask(&policy.approvals, concerned, covers, need, 1, now);
@@ -246,7 +247,9 @@ fn check_kind(
             Err(conflict("They are leaving or have left: a contract that has ended cannot be extended."))
         }
         What::HoldRelease if person.legal_hold.is_none() => Err(conflict("There is no legal hold on them.")),
-        What::Hold | What::Release { .. } => Err(invalid("This is not asked for in this way.")),
+        What::Hold | What::Release { .. } | What::Batch { .. } => {
+            Err(invalid("This is not asked for in this way."))
+        }
         _ => Ok(()),
     }
 }

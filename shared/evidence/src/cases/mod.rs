@@ -126,7 +126,7 @@ impl Fold {
         let names = &mut self.names;
         match (entry.kind, stands(entry)) {
             (EventKind::PopulationCounted, _) => self.count(entry, evidence),
-            (EventKind::EvidenceExported, _) => {}
+            (EventKind::EvidenceExported | EventKind::BatchChanged, _) => {}
             (_, Stands::UnderMeasure) => {
                 let id = || entry.case_id.clone();
                 let measure = self.measures.entry(id()).or_insert_with(|| Measure::new(entry, names));
