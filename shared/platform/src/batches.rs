@@ -26,10 +26,10 @@ fn corrupt(why: impl ToString) -> StoreError {
 
 impl DynamoCases {
     pub(crate) async fn known_people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
-        let some = usernames
-            .chunks(ITEMS)
-            .map(|some| self.batch(some.iter().map(|username| Key::person(username).attributes()).collect()));
-        let pages: Vec<Vec<Item>> = stream::iter(some).buffer_unordered(AT_ONCE).try_collect().await?;
+        let keys = |some: &[Username]| some.iter().map(|one| Key::person(one).attributes()).collect();
+        let some: Vec<Vec<Item>> = usernames.chunks(ITEMS).map(keys).collect();
+        let asked = stream::iter(some).map(|keys| self.batch(keys));
+        let pages: Vec<Vec<Item>> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
         pages.iter().flatten().map(decode).collect()
     }
 
