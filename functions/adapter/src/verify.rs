@@ -75,7 +75,7 @@ async fn left(
     person: &Person,
     record: &SystemRecord,
 ) -> Result<(Inventory, Plan), Fault> {
-    let scope = system.scope(case, record).await?;
+    let scope = system.scope(person, case, record).await?;
     let job = Job { person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await
 }

@@ -4,6 +4,7 @@ use crate::{
     case::{CaseRecord, Finding, Mode},
     id::SystemId,
     measure::{ExceptionKind, Measure, MeasureStatus, What},
+    person::Person,
     plan::{ActionKind, Scope},
     policy::Policy,
     ports::Opening,
@@ -20,14 +21,20 @@ fn excepts(measure: &Measure, kind: ExceptionKind) -> bool {
 ///
 /// An exception for forwarding keeps what is set up. It does not keep the account able to log in: where a vendor forwards
 /// nothing for a suspended account, as Google does, somebody has to route the mail beside it.
+///
+/// What routing leaves alone stays unless a partial case names it: what was given for a time has to come back.
 pub fn scope_for(
     policy: &Policy,
+    person: &Person,
     case: &CaseRecord,
     system: &SystemId,
     measures: &[Measure],
     at: Timestamp,
 ) -> Scope {
-    let mut scope = policy.full_scope();
+    let mut scope = match case.mode {
+        Mode::Partial => policy.full_scope(),
+        _ => policy.scope_in(person, system),
+    };
     scope.grants = case.grants.clone();
     if case.mode != Mode::Leave {
         // Whatever is not named is not taken.
