@@ -157,6 +157,7 @@ mod tests {
             "leaver revoke --user U --reason R --watch --json",
             "leaver revoke --user U --reason R --at 2026-12-01T18:00[Europe/Berlin]",
             "leaver revoke --user U --reason R --force --watch",
+            "leaver revoke --user U --reason R --role engineer --permissions github:core,admins",
             "leaver batch users.csv --dry-run",
             "leaver batch users.csv --watch --json",
             "leaver batch show ID --all",

@@ -33,6 +33,9 @@ pub(crate) struct Revoke {
     /// Take only these permissions and leave the accounts usable: `github:core` in one system, a bare name wherever it is held.
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     permissions: Vec<String>,
+    /// Take only what this role needs, by its profile in the policy, and leave the accounts usable.
+    #[arg(long)]
+    role: Option<String>,
     /// Keep the person's data.
     #[arg(long)]
     preserve_data: bool,
@@ -40,7 +43,7 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<Timestamp>,
     /// Have the person's newest case tried again, where it is incomplete. Nothing that a human denied or has to decide is passed.
-    #[arg(long, conflicts_with_all = ["dry_run", "emergency", "permissions", "preserve_data", "at"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "emergency", "permissions", "role", "preserve_data", "at"])]
     force: bool,
     /// Stay until the case has come to rest.
     #[arg(long)]
@@ -66,7 +69,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 impl Revoke {
     /// What the API is asked for.
     fn request(&self) -> Value {
-        let partial = !self.permissions.is_empty();
+        let partial = !self.permissions.is_empty() || self.role.is_some();
         let mut body = json!({
             "person": self.user,
             "mode": if partial { "partial" } else { "leave" },
@@ -76,7 +79,7 @@ impl Revoke {
             "preserve_data": self.preserve_data,
         });
         if partial {
-            body["scope"] = json!({"permissions": self.permissions});
+            body["scope"] = json!({"permissions": self.permissions, "role": self.role});
         }
         if let Some(at) = self.at {
             body["effective_at"] = json!(at);

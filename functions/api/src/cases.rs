@@ -61,13 +61,23 @@ struct OpenScope {
     /// The same, and those of one system: `github:core`.
     #[serde(default)]
     permissions: BTreeSet<String>,
+    /// What this role's profile needs.
+    #[serde(default)]
+    role: Option<String>,
 }
+
+/// What a partial case takes: wherever it is held, and in single systems.
+type Parts = (BTreeSet<String>, BTreeSet<Permission>);
 
 impl OpenScope {
     /// What is taken wherever it is held, and what is taken in one system. A name whose beginning is no system of the policy is
     /// taken as a whole: vendors have colons in theirs.
-    fn parts(&self, policy: &Policy) -> (BTreeSet<String>, BTreeSet<Permission>) {
-        let (mut grants, mut permissions) = (self.grants.clone(), BTreeSet::new());
+    fn parts(&self, policy: &Policy, person: &Person) -> Result<Parts, Problem> {
+        let mut grants = self.grants.clone();
+        let mut permissions = match &self.role {
+            Some(role) => of_role(policy, person, role)?,
+            None => BTreeSet::new(),
+        };
         for name in &self.permissions {
             let system = |part: &str| part.parse().ok().filter(|system| policy.systems.contains_key(system));
             let of_system = name.split_once(':').and_then(|(part, grant)| Some((system(part)?, grant)));
@@ -80,12 +90,32 @@ impl OpenScope {
                 }
             }
         }
-        (grants, permissions)
+        if !(1..=200).contains(&(grants.len() + permissions.len())) {
+            return Err(invalid("`scope` must name 1 to 200 groups, roles or permissions."));
+        }
+        Ok((grants, permissions))
     }
+}
 
-    fn len(&self) -> usize {
-        self.grants.len() + self.permissions.len()
+/// What a role's profile needs beyond accounts. What the person's own role needs as well stays, unless it is that very role.
+fn of_role(policy: &Policy, person: &Person, role: &str) -> Result<BTreeSet<Permission>, Problem> {
+    let Some(profile) = policy.roles.get(role) else {
+        let known: Vec<&str> = policy.roles.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        return Err(invalid(format!("`scope.role` is no role of the policy. There are: {known}.")));
+    };
+    let own = policy.profile(person).filter(|_| person.role != role);
+    let mut permissions = BTreeSet::new();
+    for (system, grants) in &profile.0 {
+        let kept = own.and_then(|own| own.needs(system));
+        let going = grants.iter().filter(|grant| kept.is_none_or(|kept| !kept.contains(*grant)));
+        permissions.extend(going.map(|grant| Permission { system: system.clone(), grant: grant.clone() }));
     }
+    if permissions.is_empty() {
+        let detail = format!("The role `{role}` needs nothing beyond accounts that {} has not by their own role.", person.username);
+        return Err(invalid(detail));
+    }
+    Ok(permissions)
 }
 
 /// `GET /api/v1/cases`
@@ -229,7 +259,7 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
     }
     let asked: OpenCase = call.json(MAX_BODY)?;
     let person = whom(api, call, &asked.person).await?;
-    let request = request(api, call, &asked)?;
+    let request = request(api, call, &asked, &person)?;
     let submitted = intake::submit(api.cases, api.workflow, api.policy, &person, &request, api.now).await;
     let (receipt, not_started) = submitted.map_err(|refused| match refused {
         Refused::Reused => {
@@ -262,23 +292,22 @@ async fn whom(api: &Api<'_>, call: &Call, username: &Username) -> Result<Person,
     })
 }
 
-fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Problem> {
+fn request(api: &Api<'_>, call: &Call, asked: &OpenCase, person: &Person) -> Result<Request, Problem> {
     let reason = text::clean(&asked.reason, 500).map_err(|error| invalid(format!("`reason` is {error}.")))?;
     let mode = asked.mode.unwrap_or(if asked.scope.is_some() { Mode::Partial } else { Mode::Leave });
     match (mode, &asked.scope) {
         (Mode::Partial, None) => {
-            return Err(invalid("A partial revocation needs `scope.grants` or `scope.permissions`."));
-        }
-        (Mode::Partial, Some(scope)) if !(1..=200).contains(&scope.len()) => {
-            return Err(invalid("`scope` must name 1 to 200 groups, roles or permissions."));
+            return Err(invalid("A partial revocation needs `scope.permissions`, `scope.role` or `scope.grants`."));
         }
         (Mode::Leave, Some(_)) => {
             return Err(invalid("`scope` belongs to a partial revocation: `\"mode\": \"partial\"`."));
         }
         _ => {}
     }
-    let scope = asked.scope.as_ref().map(|scope| scope.parts(api.policy));
-    let (grants, permissions) = scope.unwrap_or_default();
+    let (grants, permissions) = match &asked.scope {
+        Some(scope) => scope.parts(api.policy, person)?,
+        None => Parts::default(),
+    };
     if asked.emergency {
         call.caller.must_be(&[Role::Security])?;
     }

@@ -372,7 +372,8 @@ fn other_schemas() -> Value {
             "person": text, "mode": {"enum": ["leave", "partial"]}, "reason": text, "effective_at": time, "dry_run": flag,
             "scope": object(&[], json!({
                 "grants": {"type": "array", "items": text, "description": "Wherever they are held."},
-                "permissions": {"type": "array", "items": text, "description": "`github:core` in one system; a bare name wherever it is held."}})),
+                "permissions": {"type": "array", "items": text, "description": "`github:core` in one system; a bare name wherever it is held."},
+                "role": {"type": "string", "description": "What the profile of this role needs."}})),
             "emergency": flag,
             "preserve_data": flag})),
         "Cancel": named(json!({"reason": text})),
