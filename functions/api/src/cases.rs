@@ -99,12 +99,12 @@ impl OpenScope {
 
 /// What a role's profile needs beyond accounts. What the person's own role needs as well stays, unless it is that very role.
 fn of_role(policy: &Policy, person: &Person, role: &str) -> Result<BTreeSet<Permission>, Problem> {
-    let Some(profile) = policy.roles.get(role) else {
+    let Some(profile) = policy.profile_of(role) else {
         let known: Vec<&str> = policy.roles.keys().map(String::as_str).collect();
         let known = known.join(", ");
         return Err(invalid(format!("`scope.role` is no role of the policy. There are: {known}.")));
     };
-    let own = policy.profile(person).filter(|_| person.role != role);
+    let own = policy.profile(person).filter(|own| *own != profile);
     let mut permissions = BTreeSet::new();
     for (system, grants) in &profile.0 {
         let kept = own.and_then(|own| own.needs(system));

@@ -38,6 +38,8 @@ pub type Written = (String, Option<String>, String);
 #[derive(Debug, Default, Clone)]
 struct Table {
     items: BTreeMap<(String, String), (u64, String)>,
+    /// The partition keys of the items that are found by their kind.
+    kinds: BTreeMap<String, BTreeSet<String>>,
     changes: Vec<Written>,
 }
 
@@ -94,6 +96,9 @@ impl Table {
         there == version.checked_sub(1).filter(|before| *before > 0)
     }
     fn put(&mut self, key: item::Key, version: u64, doc: String) {
+        if !key.sk.contains('#') {
+            self.kinds.entry(key.sk.clone()).or_default().insert(key.pk.clone());
+        }
         let old = self.items.insert((key.pk, key.sk.clone()), (version, doc.clone()));
         self.changes.push((key.sk, old.map(|(_, doc)| doc), doc));
     }
@@ -142,8 +147,7 @@ impl MemoryCases {
     }
 
     fn all_cases(&self) -> Result<Vec<CaseRecord>, StoreError> {
-        let table = lock(&self.0);
-        table.items.iter().filter(|((_, sk), _)| sk == "CASE").map(|(_, (_, doc))| parse(doc)).collect()
+        self.all("CASE")
     }
 }
 
@@ -389,7 +393,9 @@ impl MemoryCases {
 
     fn all<T: DeserializeOwned>(&self, wanted: &str) -> Result<Vec<T>, StoreError> {
         let table = lock(&self.0);
-        table.items.iter().filter(|((_, sk), _)| sk == wanted).map(|(_, (_, doc))| parse(doc)).collect()
+        let of_kind = table.kinds.get(wanted).into_iter().flatten();
+        let item = |pk: &String| table.items.get(&(pk.clone(), wanted.to_owned()));
+        of_kind.filter_map(item).map(|(_, doc)| parse(doc)).collect()
     }
 }
 
