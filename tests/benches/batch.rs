@@ -5,7 +5,6 @@
 //! calls are counted. `cargo bench -p leaver-tests --bench batch`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -194,7 +193,12 @@ struct Outcome {
 }
 
 /// A batch of so many people, fed to its end by one invocation after another.
-async fn simulate(people: usize, policy: &Policy, per_person: &BTreeMap<String, f64>, slowest: f64) -> Outcome {
+async fn simulate(
+    people: usize,
+    policy: &Policy,
+    per_person: &BTreeMap<String, f64>,
+    slowest: f64,
+) -> Outcome {
     let (store, begun, begin) = (MemoryCases::default(), Begun::default(), Instant::now());
     let vendors = pace::published().filter_map(|(system, _, _, budget)| {
         let name = format!("{system} {}", budget.lane);
@@ -202,7 +206,8 @@ async fn simulate(people: usize, policy: &Policy, per_person: &BTreeMap<String, 
         let rate = f64::from(budget.calls) / f64::from(budget.seconds);
         Some(Bucket { name, rate, burst: f64::from(budget.burst), each, used_until: 0.0 })
     });
-    let aws = AWS.map(|(name, rate, burst, each)| Bucket { name: name.into(), rate, burst, each, used_until: 0.0 });
+    let aws =
+        AWS.map(|(name, rate, burst, each)| Bucket { name: name.into(), rate, burst, each, used_until: 0.0 });
     let world = World {
         clock: AtomicI64::new(now().millis()),
         buckets: Mutex::new(vendors.chain(aws).collect()),
@@ -216,8 +221,15 @@ async fn simulate(people: usize, policy: &Policy, per_person: &BTreeMap<String, 
         let clock = || world.now();
         let wait = |time: Duration| -> BoxFuture<'_, ()> { Box::pin(world.pass(time, &store, &begun)) };
         let budget = Duration::from_secs(50);
-        let feeding =
-            Feeding { policy, store: &store, workflow: &begun, clock: &clock, wait: &wait, budget, holder: "f" };
+        let feeding = Feeding {
+            policy,
+            store: &store,
+            workflow: &begun,
+            clock: &clock,
+            wait: &wait,
+            budget,
+            holder: "f",
+        };
         let fed = leaver_batch::handle(&feeding, &Input::default()).await.unwrap();
         assert_eq!((fed.failed, fed.already), (0, 0));
         rounds += fed.rounds;
@@ -254,7 +266,11 @@ async fn recorded(store: &MemoryCases, people: usize, at: Timestamp) -> BatchId 
     let batch = Batch::recorded(id.clone(), by, (Digest::ZERO, &lines), Some(hold), at);
     store.keep_lines(&id, &batch.lines, &lines).await.unwrap();
     store.commit(&[Change::Batch(Box::new(batch.clone()))]).await.unwrap();
-    let released = Released { measure: "measure-bench".parse().unwrap(), by: "sam.admin".into(), reason: "agreed".into() };
+    let released = Released {
+        measure: "measure-bench".parse().unwrap(),
+        by: "sam.admin".into(),
+        reason: "agreed".into(),
+    };
     store.commit(&[Change::Batch(Box::new(batch.let_go(released, at)))]).await.unwrap();
     id
 }
@@ -272,7 +288,9 @@ async fn main() {
         policy.systems_of(&somebody, false).iter().map(ToString::to_string).collect();
     assert_eq!(systems.len(), 14, "{systems:?}");
     let (per_person, slowest) = measured(&systems).await;
-    println!("one person, until contained: the slowest system works for {slowest:.1} s at {LATENCY} s a request");
+    println!(
+        "one person, until contained: the slowest system works for {slowest:.1} s at {LATENCY} s a request"
+    );
     for (lane, calls) in &per_person {
         println!("  {calls:>4} x {lane}");
     }
@@ -310,7 +328,8 @@ async fn main() {
 fn binding(people: usize, max_running: u32, per_person: &BTreeMap<String, f64>, slowest: f64) -> String {
     let rate = |name: &str| {
         let of = |(system, _, _, budget): (&str, &str, bool, Budget)| {
-            (format!("{system} {}", budget.lane) == name).then(|| f64::from(budget.calls) / f64::from(budget.seconds))
+            (format!("{system} {}", budget.lane) == name)
+                .then(|| f64::from(budget.calls) / f64::from(budget.seconds))
         };
         pace::published().find_map(of)
     };

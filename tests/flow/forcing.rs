@@ -59,7 +59,10 @@ async fn what_fails_again_is_somebodys_task_again() {
     assert_eq!(force(&house, SECURITY, &case).await.0, 202);
     house.execute(&case).await;
     let okta = house.system(&case, "okta").await;
-    assert_eq!((house.case(&case).await.0.status, okta.status), (CaseStatus::Incomplete, SystemStatus::ManualTask));
+    assert_eq!(
+        (house.case(&case).await.0.status, okta.status),
+        (CaseStatus::Incomplete, SystemStatus::ManualTask)
+    );
     let opened = okta.log.iter().filter(|line| line.kind == EventKind::TaskOpened).count();
     assert!(okta.task.is_some_and(|task| task.closed.is_none()) && opened == 2);
 }
@@ -71,7 +74,11 @@ async fn a_denial_and_a_decision_that_waits_are_not_passed() {
     let mut items = house.contain(&case).await;
     house.go_on_all(&mut items, now()).await;
     assert_eq!(force(&house, SECURITY, &case).await.0, 409, "it waits for a decision");
-    let flagged: Vec<_> = items.iter().filter(|item| matches!(item.at, leaver_tests::machine::At::Waiting(_))).cloned().collect();
+    let flagged: Vec<_> = items
+        .iter()
+        .filter(|item| matches!(item.at, leaver_tests::machine::At::Waiting(_)))
+        .cloned()
+        .collect();
     assert!(!flagged.is_empty());
     for item in &flagged {
         let (status, answer) = house.decide(SECURITY, item, "deny").await;
@@ -104,8 +111,7 @@ async fn what_lies_in_the_future_is_listed_by_its_time_and_gone_when_it_was_call
     assert_eq!(house.workflow.started().len(), 1, "what lies in the future has begun");
     let scheduled = async |instant| -> Vec<Value> {
         let mut asked = leaver_tests::flow::api_request(SECURITY, "GET", "/api/v1/cases", "", "k");
-        let query = [("scheduled".to_owned(), "true".to_owned())];
-        asked.query_string_parameters = std::collections::HashMap::from(query).into();
+        asked.query_string_parameters = serde_json::from_value(json!({"scheduled": "true"})).unwrap();
         let (status, page) = house.answer(&house.cases, &asked, instant).await;
         assert_eq!(status, 200, "{page}");
         page["cases"].as_array().unwrap().iter().map(|case| case["case_id"].clone()).collect()

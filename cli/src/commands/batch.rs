@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(2);
 const PAGE: usize = 100;
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Batch {
     #[command(subcommand)]
     command: Option<Command>,

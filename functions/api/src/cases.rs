@@ -112,7 +112,10 @@ fn of_role(policy: &Policy, person: &Person, role: &str) -> Result<BTreeSet<Perm
         permissions.extend(going.map(|grant| Permission { system: system.clone(), grant: grant.clone() }));
     }
     if permissions.is_empty() {
-        let detail = format!("The role `{role}` needs nothing beyond accounts that {} has not by their own role.", person.username);
+        let detail = format!(
+            "The role `{role}` needs nothing beyond accounts that {} has not by their own role.",
+            person.username
+        );
         return Err(invalid(detail));
     }
     Ok(permissions)
@@ -297,7 +300,9 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase, person: &Person) -> Res
     let mode = asked.mode.unwrap_or(if asked.scope.is_some() { Mode::Partial } else { Mode::Leave });
     match (mode, &asked.scope) {
         (Mode::Partial, None) => {
-            return Err(invalid("A partial revocation needs `scope.permissions`, `scope.role` or `scope.grants`."));
+            return Err(invalid(
+                "A partial revocation needs `scope.permissions`, `scope.role` or `scope.grants`.",
+            ));
         }
         (Mode::Leave, Some(_)) => {
             return Err(invalid("`scope` belongs to a partial revocation: `\"mode\": \"partial\"`."));

@@ -41,7 +41,12 @@ fn person(number: u32) -> Person {
 }
 
 /// A batch with these people, recorded.
-async fn recorded(store: &MemoryCases, name: &str, people: impl Iterator<Item = u32>, clock: &Clock) -> Batch {
+async fn recorded(
+    store: &MemoryCases,
+    name: &str,
+    people: impl Iterator<Item = u32>,
+    clock: &Clock,
+) -> Batch {
     let line = |number: u32| Line {
         line: number + 2,
         username: format!("p{number}").parse().unwrap(),
@@ -93,7 +98,14 @@ async fn check(store: &MemoryCases, was_cancelled: bool) {
         assert_eq!(cases.len(), 1, "{person} has {cases:?}");
     }
     for batch in store.batches(None, 9).await.unwrap().batches {
-        assert_eq!(batch.status, if batch.states.any(|state| state != LineState::Skipped) { BatchStatus::Ended } else { BatchStatus::Cancelled });
+        assert_eq!(
+            batch.status,
+            if batch.states.any(|state| state != LineState::Skipped) {
+                BatchStatus::Ended
+            } else {
+                BatchStatus::Cancelled
+            }
+        );
         let lines = store.lines(&batch).await.unwrap();
         for (line, state) in lines.iter().zip(batch.states.iter()) {
             let own = leaver_domain::batch::case_of(&batch.batch_id, line).unwrap();
@@ -102,7 +114,9 @@ async fn check(store: &MemoryCases, was_cancelled: bool) {
             match state {
                 LineState::Complete => assert!(is_own, "{line:?} was lost"),
                 LineState::Already => assert!(theirs.is_some() && !is_own, "{line:?} has no case"),
-                LineState::Skipped => assert!(was_cancelled && !is_own, "{line:?} runs though it was called off"),
+                LineState::Skipped => {
+                    assert!(was_cancelled && !is_own, "{line:?} runs though it was called off")
+                }
                 other => panic!("{line:?} is {other:?}"),
             }
         }
@@ -142,7 +156,9 @@ fn interleave(acts: &[Act]) {
             }
             Act::Dies(which) => feeders[*which] = begin(names[*which]),
             Act::Later(seconds) => clock.pass(Duration::from_secs(*seconds)),
-            Act::Finish(some) => run(finish(&store, |case| case.case_id.as_str().as_bytes()[7] % 4 == some % 4)),
+            Act::Finish(some) => {
+                run(finish(&store, |case| case.case_id.as_str().as_bytes()[7] % 4 == some % 4))
+            }
             Act::Cancel => run(async {
                 let first = store.batch(&"batch-one".parse().unwrap()).await.unwrap().unwrap();
                 if let Some(next) = first.cancelled("harper.hr", "a mistake", clock.now()) {

@@ -70,8 +70,7 @@ pub(super) async fn post(
     let mut asked = api_request(who, "POST", "/api/v1/cases/batch", csv, key);
     asked.headers.insert("content-type", "text/csv; charset=utf-8".parse().unwrap());
     if dry_run {
-        let query = [("dry_run".to_owned(), "true".to_owned())];
-        asked.query_string_parameters = std::collections::HashMap::from(query).into();
+        asked.query_string_parameters = serde_json::from_value(json!({"dry_run": "true"})).unwrap();
     }
     house.answer(&house.cases, &asked, at).await
 }
@@ -89,15 +88,7 @@ pub(super) async fn feed(
         clock.pass(time);
         Box::pin(tokio::task::yield_now())
     };
-    let feeding = Feeding {
-        policy,
-        store,
-        workflow,
-        clock: &tell,
-        wait: &wait,
-        budget,
-        holder,
-    };
+    let feeding = Feeding { policy, store, workflow, clock: &tell, wait: &wait, budget, holder };
     leaver_batch::handle(&feeding, &Input::default()).await
 }
 
@@ -156,7 +147,10 @@ async fn a_batch_runs_to_its_end_and_every_line_has_its_case() {
     let states: BTreeSet<LineState> = ended.states.iter().collect();
     assert!(ended.is_over() || states.contains(&LineState::AwaitingApproval), "{states:?}");
     let (_, view) = house.call(HR, "GET", &format!("/api/v1/batches/{id}"), "", clock.now()).await;
-    assert_eq!((&view["status"], &view["total"], &view["progress"]["left"]), (&json!("ended"), &json!(3), &json!(0)));
+    assert_eq!(
+        (&view["status"], &view["total"], &view["progress"]["left"]),
+        (&json!("ended"), &json!(3), &json!(0))
+    );
     assert_eq!(view["lines"].as_array().unwrap().len(), 3);
     assert_eq!(view["lines"][0]["reason"], "Closing, the site");
     let (_, list) = house.call(HR, "GET", "/api/v1/batches", "", clock.now()).await;
@@ -164,7 +158,10 @@ async fn a_batch_runs_to_its_end_and_every_line_has_its_case() {
     house.feed().await;
     let log = house.log().await;
     let rows = log.iter().filter(|(entry, _)| entry.kind == EventKind::BatchChanged);
-    assert_eq!(rows.map(|(entry, _)| entry.action.as_str()).collect::<Vec<_>>(), ["record batch", "come to rest"]);
+    assert_eq!(
+        rows.map(|(entry, _)| entry.action.as_str()).collect::<Vec<_>>(),
+        ["record batch", "come to rest"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +171,8 @@ async fn a_bad_line_changes_nothing_and_every_bad_line_is_named() {
     for dry_run in [false, true] {
         let (status, problem) = post(&house, HR, &csv, "k", dry_run, now()).await;
         assert_eq!((status, &problem["type"]), (422, &json!("/problems/invalid-batch")));
-        let lines: Vec<&Value> = problem["lines"].as_array().unwrap().iter().map(|line| &line["line"]).collect();
+        let lines: Vec<&Value> =
+            problem["lines"].as_array().unwrap().iter().map(|line| &line["line"]).collect();
         assert_eq!(lines, [&json!(3), &json!(4)]);
         assert!(problem["lines"][0]["why"].as_str().unwrap().contains("known"));
     }
@@ -272,7 +270,8 @@ async fn no_more_run_at_once_than_policy_says_and_privileged_people_come_first()
     let (_, answer) = post(&house, HR, &file(&people), "k", false, clock.now()).await;
     let id = id_of(&answer);
     feed(with(&house), &house.cases, &clock, "f", ROUND).await.unwrap();
-    let first: Vec<String> = cases(&house.cases).await.iter().map(|case| case.person.username.to_string()).collect();
+    let first: Vec<String> =
+        cases(&house.cases).await.iter().map(|case| case.person.username.to_string()).collect();
     assert!(first.len() == 2 && first.contains(&"taylor.admin".to_owned()), "{first:?}");
     let mut seen = 2;
     while seen < 7 {

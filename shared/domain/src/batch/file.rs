@@ -102,8 +102,8 @@ fn line(number: u32, record: &csv::StringRecord, columns: &Columns) -> Result<Li
         return Err(wrong.join("; "));
     }
     let mut note = |why: String| wrong.push(why);
-    let username: Option<Username> =
-        columns.get(record, "username").parse().map_err(|error| note(format!("{error}"))).ok();
+    let username =
+        columns.get(record, "username").parse::<Username>().map_err(|error| note(error.to_string())).ok();
     let reason = text::clean(columns.get(record, "reason"), MAX_REASON)
         .map_err(|error| note(format!("`reason` is {error}")))
         .ok();

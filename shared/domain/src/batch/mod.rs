@@ -265,9 +265,7 @@ impl Batch {
         let worked = of(LineState::was_worked_on);
         let lasted = self.begun_at.map(|begun| self.ended_at.unwrap_or(now).since(begun));
         let lasted = lasted.filter(|lasted| worked >= BASE.0 && *lasted >= BASE.1);
-        #[expect(clippy::cast_precision_loss, reason = "a batch has ten thousand lines at most")]
         let per_second = lasted.map(|lasted| worked as f64 / lasted.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a batch has ten thousand lines at most")]
         let ends_at = per_second
             .filter(|_| self.status == BatchStatus::Running && left > 0)
             .map(|rate| now.plus(Duration::from_secs_f64((left as f64 / rate).clamp(0.0, 1e9))));

@@ -62,7 +62,7 @@ pub async fn submit_line(
                 });
             }
             // Behind its first row and before a hold of its own.
-            case.log.splice(1..1, batch.release_of_case(holds::MASS_ACTION, now));
+            drop(case.log.splice(1..1, batch.release_of_case(holds::MASS_ACTION, now)));
         }
         opening
     };
