@@ -12,6 +12,7 @@ mod ledger;
 pub mod memory;
 pub mod memory_log;
 pub mod memory_messages;
+mod memory_pace;
 mod meter;
 mod objects;
 mod pace;

@@ -1,5 +1,7 @@
 //! The stores in memory, with the same rules as on DynamoDB, for tests without an emulator.
 
+pub use crate::memory_pace::MemoryPace;
+
 use crate::item;
 use async_trait::async_trait;
 use jiff::civil::Date;
@@ -14,7 +16,6 @@ use leaver_domain::{
     inventory::Inventory,
     ledger::{Draft, Entry, Head, leaf_hash},
     measure::Measure,
-    pace::{Budget, Call, Lane, Pacer},
     person::Person,
     population::Population,
     ports::{
@@ -29,7 +30,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 /// What a write changed, as the stream would tell it: sort key, record before, record after.
@@ -43,42 +43,11 @@ struct Table {
     changes: Vec<Written>,
 }
 
-/// The lanes of a pace.
-#[derive(Debug, Default)]
-pub struct MemoryPace(Mutex<BTreeMap<String, Lane>>);
-
-#[async_trait]
-impl Pacer for MemoryPace {
-    async fn enter(
-        &self,
-        system: &str,
-        budget: &Budget,
-        call: Call,
-        now: Timestamp,
-        patience: Duration,
-    ) -> Result<Option<Duration>, StoreError> {
-        let mut lanes = lock(&self.0);
-        let lane = lanes.entry(format!("{system}#{}", budget.lane)).or_insert(Lane(now));
-        Ok(lane.enter(budget, call, now, patience))
-    }
-
-    async fn hold(&self, system: &str, until: Timestamp) -> Result<(), StoreError> {
-        let mut lanes = lock(&self.0);
-        let lane = lanes.entry(system.to_owned()).or_insert(Lane(until));
-        lane.0 = lane.0.max(until);
-        Ok(())
-    }
-
-    async fn held(&self, system: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        Ok(lock(&self.0).get(system).map(|lane| lane.0).filter(|until| *until > now))
-    }
-}
-
 /// The case table.
 #[derive(Debug, Default)]
 pub struct MemoryCases(Mutex<Table>);
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
