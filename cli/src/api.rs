@@ -20,6 +20,15 @@ pub struct Client {
     token: String,
 }
 
+/// What became of a file that was sent.
+#[derive(Debug, Clone)]
+pub enum Posted {
+    /// It was taken; the answer.
+    Taken(Value),
+    /// It was refused; the whole problem document.
+    Refused(Failure, Value),
+}
+
 /// One Server-Sent Event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
@@ -74,6 +83,30 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// Sends a file under a number of its own: the same number with the same file is the same request.
+    ///
+    /// # Errors
+    /// Where it fails. A refusal is no error, as it may say more than every problem does.
+    pub async fn post_file(
+        &self,
+        path: &str,
+        media: &str,
+        bytes: Vec<u8>,
+        key: &str,
+    ) -> Result<Posted, Failure> {
+        let request = self.request(Method::POST, path, "application/json").body(bytes);
+        let request = request.header("content-type", media).header("idempotency-key", key);
+        let (status, text) = self.answer(request).await?;
+        let said: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status.is_success() {
+            return Ok(Posted::Taken(said));
+        }
+        match refusal(status, &text) {
+            refused @ Failure::Refused(_) => Ok(Posted::Refused(refused, said)),
+            failed => Err(failed),
+        }
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {
         let request = self.request(method, path, "application/json");
         let request = match body {
@@ -105,14 +138,19 @@ impl Client {
     }
 
     async fn text(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, String), Failure> {
+        let (status, text) = self.answer(request).await?;
+        if status.is_success() { Ok((status, text)) } else { Err(refusal(status, &text)) }
+    }
+
+    /// Whatever is answered.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, String), Failure> {
         let unreachable = |error: reqwest::Error| {
             let why = if error.is_timeout() { "no answer in time" } else { "no connection" };
             Failure::new(format!("{} cannot be reached: {why}", self.base))
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        if status.is_success() { Ok((status, text)) } else { Err(refusal(status, &text)) }
+        Ok((status, answer.text().await.map_err(unreachable)?))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
+mod batches;
 mod checkpoint;
 mod doors;
 mod evidence;
@@ -47,6 +48,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     humans::an_emergency_is_told_and_reviewed_by_somebody_else,
     humans::what_is_asked_for_is_decided_holds_and_gives_back,
     humans::the_brake_holds_who_comes_too_many_until_security_releases_them,
+    batches::a_file_takes_everybody_in_it_through_to_the_end,
     doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
     doors::the_api_is_closed_without_a_good_token,
     doors::a_manager_sees_their_own_reports_only,
@@ -62,6 +64,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     stores::a_lane_is_moved_on_once_by_each,
     stores::whoever_comes_to_a_gathering_is_seen_by_all,
     stores::measures_are_due_in_the_order_of_their_time,
+    batches::a_batch_is_kept_as_it_is_and_found_while_it_is_due,
     ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
     ledger::invocations_of_the_function_that_meet_lose_nothing,
     ledger::a_changed_row_is_named,

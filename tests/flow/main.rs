@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
 mod approvals;
+mod batch;
 mod brake;
 mod canary;
 mod consent;
 mod export;
 mod failures;
+mod forcing;
 mod held;
 mod intake;
 mod measures;

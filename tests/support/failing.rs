@@ -4,17 +4,19 @@
 use async_trait::async_trait;
 use leaver_domain::{
     approval::ApprovalId,
+    batch,
     brake::Brake,
     canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    digest::Digest,
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Head},
     measure::Measure,
     person::Person,
     ports::{
-        Appended, Batch, CasePage, CaseStore, Change, EventMark, LedgerStore, Located, Opening, Present,
-        Recorded, Row, StoreError,
+        Appended, Batch, BatchPage, CasePage, CaseStore, Change, EventMark, Lease, LedgerStore, Located,
+        Opening, Present, Recorded, Row, StoreError,
     },
     reviews::Review,
     tasks::TaskId,
@@ -261,5 +263,31 @@ impl CaseStore for Failing<'_> {
     }
     async fn headcount(&self) -> Result<u64, StoreError> {
         self.go(self.inner.headcount()).await
+    }
+    async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
+        self.go(self.inner.people(usernames)).await
+    }
+    async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
+        self.go(self.inner.batch(id)).await
+    }
+    async fn keep_lines(
+        &self,
+        batch: &BatchId,
+        digest: &Digest,
+        lines: &[batch::Line],
+    ) -> Result<(), StoreError> {
+        self.go(self.inner.keep_lines(batch, digest, lines)).await
+    }
+    async fn lines(&self, batch: &batch::Batch) -> Result<Vec<batch::Line>, StoreError> {
+        self.go(self.inner.lines(batch)).await
+    }
+    async fn batches(&self, from: Option<&str>, limit: usize) -> Result<BatchPage, StoreError> {
+        self.go(self.inner.batches(from, limit)).await
+    }
+    async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError> {
+        self.go(self.inner.batches_due(now, limit)).await
+    }
+    async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        self.go(self.inner.lease(name)).await
     }
 }

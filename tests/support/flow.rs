@@ -192,6 +192,7 @@ impl House {
                 roster: None,
                 measure: None,
                 reverify: None,
+                batch: None,
             },
         )
         .await

@@ -4,6 +4,7 @@ use crate::{
     flow::{House, api_request, body},
     sandbox::now,
 };
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use futures_util::future::BoxFuture;
 use leaver_adapter::Step;
 use leaver_approval::{About, Humans, Input, Output};
@@ -218,6 +219,17 @@ impl House {
         text: &str,
         now: Timestamp,
     ) -> (i64, Value) {
+        let key = Digest::of(format!("{who} {path} {text}").as_bytes()).to_string();
+        self.answer(store, &api_request((who, roles), method, path, text, &key), now).await
+    }
+
+    /// What the API answers to a request.
+    pub async fn answer(
+        &self,
+        store: &dyn CaseStore,
+        asked: &ApiGatewayV2httpRequest,
+        now: Timestamp,
+    ) -> (i64, Value) {
         let api = leaver_api::Api {
             signals: leaver_api::Signals { issuer: "i", signer: &self.signer },
             policy: &self.policy,
@@ -232,9 +244,7 @@ impl House {
             now,
             sleep: &|_| Box::pin(async {}),
         };
-        let key = Digest::of(format!("{who} {path} {text}").as_bytes()).to_string();
-        let asked = api_request((who, roles), method, path, text, &key);
-        let answer = leaver_api::handle(&api, &asked).await;
+        let answer = leaver_api::handle(&api, asked).await;
         (answer.status_code, body(&answer))
     }
 

@@ -30,9 +30,19 @@ fn arrows_point_down_only() {
     assert_eq!(needs("leaver-platform"), ["leaver-domain"]);
     assert_eq!(needs("leaver-evidence"), ["leaver-domain"]);
     assert_eq!(needs("leaver-export"), ["leaver-domain", "leaver-evidence"]);
-    for function in
-        ["webhook", "plan", "close", "ledger", "publish", "sweep", "population", "signals", "canary", "api"]
-    {
+    for function in [
+        "webhook",
+        "plan",
+        "close",
+        "ledger",
+        "publish",
+        "sweep",
+        "population",
+        "batch",
+        "signals",
+        "canary",
+        "api",
+    ] {
         assert_eq!(needs(&format!("leaver-{function}")), ["leaver-domain"], "{function}");
     }
     for function in ["adapter", "reconcile"] {
@@ -63,6 +73,7 @@ fn only_the_platform_names_an_aws_sdk() {
         "population",
         "reconcile",
         "canary",
+        "batch",
         "export",
         "signals",
         "api",

@@ -20,6 +20,9 @@ pub(crate) enum Case {
         /// At most so many.
         #[arg(long, default_value_t = PAGE)]
         limit: usize,
+        /// Only those whose time has not come, the earliest first.
+        #[arg(long)]
+        scheduled: bool,
     },
     /// One case with all its systems.
     Show {
@@ -39,15 +42,27 @@ pub(crate) enum Case {
         #[arg(long)]
         reason: String,
     },
+    /// Have an incomplete case tried again: whatever is not finished, and nobody said no to.
+    Force {
+        /// Its id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 impl Case {
     pub(super) async fn run(&self, api: &Client, json: bool) -> Result<Exit, Failure> {
         match self {
-            Self::List { limit } => {
-                let cases = list(api, *limit).await?;
+            Self::List { limit, scheduled } => {
+                let cases = match scheduled {
+                    true => self::scheduled(api, *limit).await?,
+                    false => list(api, *limit).await?,
+                };
                 print(json, &json!({"cases": cases}), |_| match cases.as_slice() {
                     [] => "no cases".to_owned(),
+                    cases if *scheduled => show::scheduled(cases),
                     cases => show::cases(cases),
                 });
                 Ok(Exit::Done)
@@ -68,8 +83,26 @@ impl Case {
                 print(json, &case, show::case);
                 Ok(Exit::Done)
             }
+            Self::Force { id, reason } => {
+                let case = force(api, id, reason).await?;
+                print(json, &case, show::case);
+                Ok(Exit::of_status(case["status"].as_str().unwrap_or_default()))
+            }
         }
     }
+}
+
+/// Has a case tried again.
+pub(super) async fn force(api: &Client, id: &str, reason: &str) -> Result<Value, Failure> {
+    let path = format!("/api/v1/cases/{}/force", segment(id));
+    api.post(&path, &json!({"reason": reason})).await.map(|(_, case)| case)
+}
+
+/// The cases whose time has not come.
+async fn scheduled(api: &Client, limit: usize) -> Result<Vec<Value>, Failure> {
+    let path = format!("/api/v1/cases?scheduled=true&limit={}", limit.clamp(1, PAGE));
+    let mut page = api.get(&path).await?;
+    Ok(page["cases"].as_array_mut().map(std::mem::take).unwrap_or_default())
 }
 
 /// The newest cases, page by page.

@@ -1,6 +1,7 @@
 //! What can be asked of `leaver`.
 
 mod approvals;
+mod batch;
 mod case;
 mod doctor;
 mod evidence;
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Take a person's access away, or show what would be taken.
     Revoke(revoke::Revoke),
+    /// Take the access of many people away with one file, and look at what became of it.
+    Batch(batch::Batch),
     /// Look at cases.
     #[command(subcommand)]
     Case(case::Case),
@@ -81,6 +84,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let target = Target { api: arguments.api, token: arguments.token };
     match arguments.command {
         Command::Revoke(revoke) => revoke.run(&target.client()?, json).await,
+        Command::Batch(batch) => batch.run(&target.client()?, json).await,
         Command::Case(case) => case.run(&target.client()?, json).await,
         Command::Measure(measure) => measure.run(&target.client()?, json).await,
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
@@ -161,7 +165,18 @@ mod tests {
         for line in [
             "leaver revoke --user U --reason R --dry-run --emergency --permissions a,b --preserve-data --at 2026-02-03T14:30:00Z",
             "leaver revoke --user U --reason R --watch --json",
+            "leaver revoke --user U --reason R --at 2026-12-01T18:00[Europe/Berlin]",
+            "leaver revoke --user U --reason R --force --watch",
+            "leaver revoke --user U --reason R --role engineer --permissions github:core,admins",
+            "leaver batch users.csv --dry-run",
+            "leaver batch users.csv --watch --json",
+            "leaver batch show ID --all",
+            "leaver batch watch ID",
+            "leaver batch list",
+            "leaver batch cancel ID --reason R",
             "leaver case list",
+            "leaver case list --scheduled",
+            "leaver case force ID --reason R",
             "leaver --json case show ID",
             "leaver case watch ID --json",
             "leaver case cancel ID --reason R --json",
@@ -212,6 +227,11 @@ mod tests {
             "leaver policy check --online --people people.yaml",
             "leaver revoke --user U",
             "leaver revoke --user U --reason R --at yesterday",
+            "leaver revoke --user U --reason R --at 2026-12-01T18:00",
+            "leaver revoke --user U --reason R --force --dry-run",
+            "leaver batch",
+            "leaver batch cancel ID",
+            "leaver case force ID",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -1,10 +1,12 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod batches;
 mod policy;
 mod watch;
 
 pub use approvals::{approval, approvals};
+pub use batches::{bad_lines, batch, batch_pace, batch_receipt, batches};
 pub use policy::{checked, explained};
 
 use leaver_domain::time::Timestamp;
@@ -91,6 +93,16 @@ pub fn cases(cases: &[Value]) -> String {
         &["case", "person", "mode", "status", "created", "reason"],
         &cases.iter().map(row).collect::<Vec<_>>(),
     )
+}
+
+/// Cases whose time has not come, one line each.
+pub fn scheduled(cases: &[Value]) -> String {
+    let row = |case: &Value| {
+        ["/effective_at", "/case_id", "/person/username", "/mode", "/trigger/by", "/reason"]
+            .map(|pointer| text(case, pointer))
+            .to_vec()
+    };
+    table(&["at", "case", "person", "mode", "asked by", "reason"], &cases.iter().map(row).collect::<Vec<_>>())
 }
 
 /// Open tasks, one line each and what to do below.

@@ -2,14 +2,18 @@
 
 use crate::{Api, Call, Reply, Role, call::invalid, stored, view};
 use leaver_domain::{
-    case::{CaseRecord, Mode, SystemRecord, Trigger},
+    case::{CaseRecord, CaseStatus, Mode, SystemRecord, Trigger},
     digest::Digest,
     effective::Dates,
+    forcing,
     id::{CaseId, Username},
     intake::{self, Refused, Request},
+    measure::Permission,
     person::Person,
+    policy::Policy,
+    ports::StoreError,
     presence::is_gone,
-    problem::Problem,
+    problem::{NotDone, Problem},
     sealing, text,
     time::Timestamp,
 };
@@ -21,6 +25,10 @@ use std::{collections::BTreeSet, time::Duration};
 const MAX_BODY: usize = 64 * 1024;
 /// Most cases of one page.
 const PAGE: usize = 50;
+/// Most recorded cases among which those are looked for whose time has not come.
+const SCHEDULED: usize = 500;
+/// Tries against somebody else who changes the same case.
+const TRIES: usize = 4;
 /// How long a dry run is waited for. API Gateway gives up after 30 seconds.
 const PREVIEW: Duration = Duration::from_secs(24);
 
@@ -47,7 +55,70 @@ struct OpenCase {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OpenScope {
+    /// Groups, roles or permissions, wherever they are held.
+    #[serde(default)]
     grants: BTreeSet<String>,
+    /// The same, and those of one system: `github:core`.
+    #[serde(default)]
+    permissions: BTreeSet<String>,
+    /// What this role's profile needs.
+    #[serde(default)]
+    role: Option<String>,
+}
+
+/// What a partial case takes: wherever it is held, and in single systems.
+type Parts = (BTreeSet<String>, BTreeSet<Permission>);
+
+impl OpenScope {
+    /// What is taken wherever it is held, and what is taken in one system. A name whose beginning is no system of the policy is
+    /// taken as a whole: vendors have colons in theirs.
+    fn parts(&self, policy: &Policy, person: &Person) -> Result<Parts, Problem> {
+        let mut grants = self.grants.clone();
+        let mut permissions = match &self.role {
+            Some(role) => of_role(policy, person, role)?,
+            None => BTreeSet::new(),
+        };
+        for name in &self.permissions {
+            let system = |part: &str| part.parse().ok().filter(|system| policy.systems.contains_key(system));
+            let of_system = name.split_once(':').and_then(|(part, grant)| Some((system(part)?, grant)));
+            match of_system.filter(|(_, grant)| !grant.is_empty()) {
+                Some((system, grant)) => {
+                    permissions.insert(Permission { system, grant: grant.to_owned() });
+                }
+                None => {
+                    grants.insert(name.clone());
+                }
+            }
+        }
+        if !(1..=200).contains(&(grants.len() + permissions.len())) {
+            return Err(invalid("`scope` must name 1 to 200 groups, roles or permissions."));
+        }
+        Ok((grants, permissions))
+    }
+}
+
+/// What a role's profile needs beyond accounts. What the person's own role needs as well stays, unless it is that very role.
+fn of_role(policy: &Policy, person: &Person, role: &str) -> Result<BTreeSet<Permission>, Problem> {
+    let Some(profile) = policy.profile_of(role) else {
+        let known: Vec<&str> = policy.roles.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        return Err(invalid(format!("`scope.role` is no role of the policy. There are: {known}.")));
+    };
+    let own = policy.profile(person).filter(|own| *own != profile);
+    let mut permissions = BTreeSet::new();
+    for (system, grants) in &profile.0 {
+        let kept = own.and_then(|own| own.needs(system));
+        let going = grants.iter().filter(|grant| kept.is_none_or(|kept| !kept.contains(*grant)));
+        permissions.extend(going.map(|grant| Permission { system: system.clone(), grant: grant.clone() }));
+    }
+    if permissions.is_empty() {
+        let detail = format!(
+            "The role `{role}` needs nothing beyond accounts that {} has not by their own role.",
+            person.username
+        );
+        return Err(invalid(detail));
+    }
+    Ok(permissions)
 }
 
 /// `GET /api/v1/cases`
@@ -66,6 +137,14 @@ pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
             Problem::new(400, "invalid-parameter", format!("`limit` must be a number from 1 to {PAGE}."))
         })?,
     };
+    match call.query.get("scheduled").map(String::as_str) {
+        None | Some("false") => {}
+        Some("true") => return scheduled(api, call, limit).await,
+        Some(_) => {
+            let detail = "`scheduled` must be `true` or `false`.";
+            return Err(Problem::new(400, "invalid-parameter", detail));
+        }
+    }
     let page = api.cases.cases(call.query.get("from").map(String::as_str), limit).await.map_err(stored)?;
     let mut shown = Vec::new();
     for case in &page.cases {
@@ -74,6 +153,63 @@ pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         }
     }
     Reply::json(200, &json!({"cases": shown, "next": page.next}))
+}
+
+/// The recorded cases whose time has not come, the earliest first.
+async fn scheduled(api: &Api<'_>, call: &Call, limit: usize) -> Result<Reply, Problem> {
+    let ever = api.now.plus(Duration::MAX);
+    let mut shown = Vec::new();
+    let mut found = Vec::new();
+    for id in api.cases.due(ever, SCHEDULED).await.map_err(stored)? {
+        let case = api.cases.case(&id).await.map_err(stored)?;
+        let waits = |case: &CaseRecord| case.status == CaseStatus::Recorded && case.effective_at > api.now;
+        found.extend(case.filter(waits));
+    }
+    found.sort_by(|a, b| (a.effective_at, &a.case_id).cmp(&(b.effective_at, &b.case_id)));
+    for case in &found {
+        if shown.len() < limit && (call.caller.sees_all() || visible(api, call, case).await?) {
+            shown.push(view::summary(case));
+        }
+    }
+    Reply::json(200, &json!({"cases": shown, "next": null}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Force {
+    reason: String,
+}
+
+/// `POST /api/v1/cases/{id}/force`
+pub(crate) async fn force(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
+    call.caller.must_be(&[Role::Security])?;
+    let by = &call.caller.username;
+    if is_gone(api.cases, by).await.map_err(stored)? {
+        return Err(Problem::forbidden("Whoever is leaving, or has left, forces nothing any more."));
+    }
+    let asked: Force = call.json(MAX_BODY)?;
+    let reason = text::clean(&asked.reason, 500).map_err(|error| invalid(format!("`reason` is {error}.")))?;
+    for _ in 0..TRIES {
+        let (case, _) = find(api, call, id).await?;
+        if case.person.username == *by {
+            return Err(Problem::forbidden("Nobody forces a case about themselves; somebody else has to."));
+        }
+        let forced = forcing::force(api.cases, api.workflow, api.policy, &case, (by, &reason), api.now).await;
+        match forced {
+            Ok((case, not_started)) => {
+                if let Some(error) = not_started {
+                    tracing::error!(case = %case.case_id, %error, "forced, but not started: the sweep will start it");
+                }
+                let (case, systems) = find(api, call, id).await?;
+                return Reply::json(202, &whole(api, &case, &systems).await?);
+            }
+            // One of its tasks was closed in between: what is left now counts.
+            Err(NotDone::Store(StoreError::Conflict)) => {}
+            Err(NotDone::Store(error)) => return Err(stored(error)),
+            Err(NotDone::Refused(problem)) => return Err(problem),
+        }
+    }
+    Err(stored(StoreError::Conflict))
 }
 
 async fn visible(api: &Api<'_>, call: &Call, case: &CaseRecord) -> Result<bool, Problem> {
@@ -126,7 +262,7 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
     }
     let asked: OpenCase = call.json(MAX_BODY)?;
     let person = whom(api, call, &asked.person).await?;
-    let request = request(api, call, &asked)?;
+    let request = request(api, call, &asked, &person)?;
     let submitted = intake::submit(api.cases, api.workflow, api.policy, &person, &request, api.now).await;
     let (receipt, not_started) = submitted.map_err(|refused| match refused {
         Refused::Reused => {
@@ -159,13 +295,14 @@ async fn whom(api: &Api<'_>, call: &Call, username: &Username) -> Result<Person,
     })
 }
 
-fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Problem> {
+fn request(api: &Api<'_>, call: &Call, asked: &OpenCase, person: &Person) -> Result<Request, Problem> {
     let reason = text::clean(&asked.reason, 500).map_err(|error| invalid(format!("`reason` is {error}.")))?;
     let mode = asked.mode.unwrap_or(if asked.scope.is_some() { Mode::Partial } else { Mode::Leave });
     match (mode, &asked.scope) {
-        (Mode::Partial, None) => return Err(invalid("A partial revocation needs `scope.grants`.")),
-        (Mode::Partial, Some(scope)) if scope.grants.is_empty() || scope.grants.len() > 200 => {
-            return Err(invalid("`scope.grants` must name 1 to 200 groups, roles or permissions."));
+        (Mode::Partial, None) => {
+            return Err(invalid(
+                "A partial revocation needs `scope.permissions`, `scope.role` or `scope.grants`.",
+            ));
         }
         (Mode::Leave | Mode::Suspend, Some(_)) => {
             return Err(invalid("`scope` belongs to a partial revocation: `\"mode\": \"partial\"`."));
@@ -178,6 +315,10 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         }
         (Mode::Leave, None) | (Mode::Partial, Some(_)) => {}
     }
+    let (grants, permissions) = match &asked.scope {
+        Some(scope) => scope.parts(api.policy, person)?,
+        None => Parts::default(),
+    };
     if asked.emergency {
         call.caller.must_be(&[Role::Security])?;
     }
@@ -198,8 +339,9 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         effective_at: asked.effective_at.unwrap_or(api.now),
         dry_run: asked.dry_run,
         emergency: asked.emergency,
-        grants: asked.scope.as_ref().map(|scope| scope.grants.clone()),
-        permissions: BTreeSet::new(),
+        // Where only single systems are named, the case is about those alone.
+        grants: Some(grants).filter(|grants| !grants.is_empty()),
+        permissions,
         moves: None,
         measure: None,
     })

@@ -2,6 +2,7 @@
 //! holder may do, and shows nobody what they may not know of.
 
 mod approvals;
+mod batches;
 mod call;
 mod caller;
 mod cases;
@@ -88,6 +89,11 @@ impl Reply {
         Ok(Self { status, media_type: "application/json", body, lasting: false })
     }
 
+    /// A problem document that says more than every one does.
+    fn problem(status: u16, body: &impl Serialize) -> Result<Self, Problem> {
+        Ok(Self { media_type: "application/problem+json", ..Self::json(status, body)? })
+    }
+
     fn bytes(media_type: &'static str, body: Vec<u8>, lasting: bool) -> Self {
         Self { status: 200, media_type, body, lasting }
     }
@@ -139,9 +145,14 @@ async fn answer(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Repl
     match (method, segments.as_slice()) {
         ("GET", ["api", "v1", "cases"]) => cases::list(api, &call).await,
         ("POST", ["api", "v1", "cases"]) => cases::open(api, &call).await,
+        ("POST", ["api", "v1", "cases", "batch"]) => batches::open(api, &call).await,
+        ("GET", ["api", "v1", "batches"]) => batches::list(api, &call).await,
+        ("GET", ["api", "v1", "batches", id]) => batches::show(api, &call, id).await,
+        ("POST", ["api", "v1", "batches", id, "cancel"]) => batches::cancel(api, &call, id).await,
         ("GET", ["api", "v1", "cases", id]) => cases::show(api, &call, id).await,
         ("GET", ["api", "v1", "cases", id, "events"]) => events::since(api, &call, id).await,
         ("POST", ["api", "v1", "cases", id, "cancel"]) => held::cancel(api, &call, id).await,
+        ("POST", ["api", "v1", "cases", id, "force"]) => cases::force(api, &call, id).await,
         ("POST", ["api", "v1", "cases", id, "restore"]) => employees::restore_case(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "extend"]) => employees::extend(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "grants"]) => employees::grant(api, &call, id).await,

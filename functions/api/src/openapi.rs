@@ -1,6 +1,7 @@
 //! The OpenAPI document: every route of the deployment, who may use it, what it takes and what it answers. It is kept as
 //! `infra/openapi.json`; a test holds the file, the template's routes and this together.
 
+mod batches;
 mod measures;
 mod orphans;
 
@@ -97,8 +98,9 @@ impl Route {
             operation["parameters"] = json!(self.parameters);
         }
         if let Some(body) = &self.body {
-            operation["requestBody"] =
-                json!({"required": true, "content": {"application/json": {"schema": body}}});
+            // A file is no object.
+            let media = if body["type"] == "string" { "text/csv" } else { "application/json" };
+            operation["requestBody"] = json!({"required": true, "content": {media: {"schema": body}}});
         }
         operation
     }
@@ -154,6 +156,7 @@ fn case_routes() -> Vec<Route> {
         route("get", "/api/v1/cases", "List cases, newest first", Door::Roles(EVERYBODY))
             .takes(parameter("query", "limit", "Most cases of the page.", json!({"type": "integer", "minimum": 1, "maximum": 50})))
             .takes(parameter("query", "from", "A page's `next`.", json!({"type": "string"})))
+            .takes(parameter("query", "scheduled", "Only those whose time has not come, the earliest first.", json!({"type": "boolean"})))
             .says(200, json_answer("A page.", json!({"type": "object", "required": ["cases", "next"], "properties": {
                 "cases": {"type": "array", "items": of("CaseSummary")}, "next": {"type": ["string", "null"]}}})))
             .refuses(&[400, 401, 403]),
@@ -175,6 +178,11 @@ fn case_routes() -> Vec<Route> {
             .takes(id())
             .body("Cancel")
             .says(200, json_answer("The case, called off.", of("Case")))
+            .refuses(&[400, 401, 403, 404, 409, 413, 422]),
+        route("post", "/api/v1/cases/{id}/force", "Have an incomplete case tried again", Door::Roles("security"))
+            .takes(id())
+            .body("Cancel")
+            .says(202, json_answer("The case; another execution works on whatever is not finished.", of("Case")))
             .refuses(&[400, 401, 403, 404, 409, 413, 422]),
         route("get", "/api/v1/doctor", "Check tables, workflow and every system's reach", Door::Roles("security, operator"))
             .says(200, json_answer("The checks.", json!({"type": "object", "properties": {"checks": {"type": "array", "items": {
@@ -261,7 +269,9 @@ fn object(required: &[&str], properties: Value) -> Value {
 /// The shapes of what is sent and shown.
 fn schemas() -> Value {
     let mut all = case_schemas();
-    for others in [other_schemas(), measures::schemas(), task_schemas(), orphans::schemas()] {
+    for others in
+        [other_schemas(), measures::schemas(), task_schemas(), orphans::schemas(), batches::schemas()]
+    {
         if let (Some(all), Value::Object(others)) = (all.as_object_mut(), others) {
             all.extend(others);
         }
@@ -363,7 +373,11 @@ fn other_schemas() -> Value {
         "Receipt": named(json!({"case_id": {"type": ["string", "null"]}, "status": text, "duplicate": flag})),
         "OpenCase": object(&["person", "reason"], json!({
             "person": text, "mode": {"enum": ["leave", "partial"]}, "reason": text, "effective_at": time, "dry_run": flag,
-            "scope": object(&["grants"], json!({"grants": {"type": "array", "items": text}})), "emergency": flag,
+            "scope": object(&[], json!({
+                "grants": {"type": "array", "items": text, "description": "Wherever they are held."},
+                "permissions": {"type": "array", "items": text, "description": "`github:core` in one system; a bare name wherever it is held."},
+                "role": {"type": "string", "description": "What the profile of this role needs."}})),
+            "emergency": flag,
             "preserve_data": flag})),
         "Cancel": named(json!({"reason": text})),
         "Decision": object(&["decision"], json!({
@@ -403,7 +417,7 @@ pub fn document() -> Value {
     let mut paths = Map::new();
     let routes =
         case_routes().into_iter().chain(approval_routes()).chain(task_routes()).chain(ledger_routes());
-    for route in routes.chain(measures::routes()).chain(orphans::routes()) {
+    for route in routes.chain(measures::routes()).chain(orphans::routes()).chain(batches::routes()) {
         let path = paths.entry(route.path.replace("{path+}", "{path}")).or_insert_with(|| json!({}));
         path[route.method] = route.operation();
     }

@@ -25,6 +25,8 @@ pub(crate) const WARM: Duration = Duration::from_millis(200);
 const SECRET_AGE: Duration = Duration::from_secs(300);
 /// How often `close` looks at the log within one invocation, 0.4 s apart.
 const LOOKS: u32 = 50;
+/// For how long one invocation feeds batches: the next one follows within the minute.
+const FEEDING: Duration = Duration::from_secs(50);
 /// What is left of an invocation's time for writing down how it ended.
 pub(crate) const RESERVE: Duration = Duration::from_secs(8);
 
@@ -91,6 +93,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "ledger" => ledger(environment, &aws).await,
         None if handler == "publish" => crate::publish::publish(environment, &aws).await,
         None if handler == "approval" => crate::humans::approval(environment, &aws).await,
+        None if handler == "batch" => batch(environment, &aws).await,
         None if handler == "sweep" => sweep(environment, &aws).await,
         None if handler == "population" => population(environment, &aws).await,
         None if handler == "reconcile" => reconcile(environment, &aws).await,
@@ -190,6 +193,26 @@ async fn sweep(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured
         let sweep =
             leaver_sweep::Sweep { policy: &policy, store: &store, workflow: &workflow, log, now: now() };
         leaver_sweep::handle(&sweep).await.map_err(internal)
+    })
+    .await
+}
+
+async fn batch(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
+    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
+    let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
+    run(aws, async |event: LambdaEvent<serde_json::Value>| {
+        // The schedule's events say nothing about batches.
+        let input = serde_json::from_value(event.payload).unwrap_or_default();
+        let feeding = leaver_batch::Feeding {
+            policy: &policy,
+            store: &store,
+            workflow: &workflow,
+            clock: &now,
+            wait: &sleep,
+            budget: FEEDING,
+            holder: &event.context.request_id,
+        };
+        leaver_batch::handle(&feeding, &input).await.map_err(internal)
     })
     .await
 }

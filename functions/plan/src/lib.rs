@@ -9,7 +9,7 @@ use leaver_domain::{
     deciding,
     fault::{Fault, FaultKind},
     holds,
-    id::{CaseId, MeasureId},
+    id::{BatchId, CaseId, MeasureId},
     intake,
     ledger::{EventKind, Outcome},
     measure::MeasureStatus,
@@ -54,6 +54,9 @@ pub struct Input {
     /// The look at a case that is through, where it is one.
     #[serde(default)]
     pub reverify: Option<Target>,
+    /// The batch that is to be fed, where it is one.
+    #[serde(default)]
+    pub batch: Option<BatchId>,
 }
 
 /// One item of the Map.
@@ -76,6 +79,8 @@ pub struct Output {
     pub measure: Option<MeasureId>,
     /// The look; `None` in anything else.
     pub reverify: Option<Target>,
+    /// The batch; `None` in everything else.
+    pub batch: Option<BatchId>,
     /// The items of the Map.
     pub systems: Vec<Item>,
     /// How long to wait before everything is read again.
@@ -91,26 +96,20 @@ fn store(error: StoreError) -> Fault {
 /// # Errors
 /// `Internal` where the table fails or the input names no case; the state machine tries again.
 pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
-    if let Some(measure) = input.measure {
-        return Ok(Output {
-            case_id: None,
-            measure: Some(measure),
-            reverify: None,
-            systems: Vec::new(),
-            verification_delay_seconds: 0,
-        });
+    if input.measure.is_some() || input.batch.is_some() {
+        return Ok(Output { measure: input.measure, batch: input.batch, ..empty() });
     }
     if input.check.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
-        return Ok(looking(None, systems));
+        return Ok(Output { systems, ..empty() });
     }
     if let Some(reverify) = input.reverify {
         let systems = again(plan, &reverify).await?;
-        return Ok(looking(Some(reverify), systems));
+        return Ok(Output { reverify: Some(reverify), systems, ..empty() });
     }
     if input.roster.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "roster")).collect();
-        return Ok(looking(None, systems));
+        return Ok(Output { systems, ..empty() });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;
     let case = plan.store.case(&id).await.map_err(store)?;
@@ -130,15 +129,21 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     Ok(Output {
         systems,
         case_id: Some(id),
-        measure: None,
-        reverify: None,
         verification_delay_seconds: plan.policy.timing.verification_delay_seconds,
+        ..empty()
     })
 }
 
-/// An execution that only reads: nothing is waited for, and nobody is asked.
-fn looking(reverify: Option<Target>, systems: Vec<Item>) -> Output {
-    Output { case_id: None, measure: None, reverify, systems, verification_delay_seconds: 0 }
+/// Nothing to do, nothing to wait for and nobody to ask: what each kind of execution begins from.
+fn empty() -> Output {
+    Output {
+        case_id: None,
+        measure: None,
+        reverify: None,
+        batch: None,
+        systems: Vec::new(),
+        verification_delay_seconds: 0,
+    }
 }
 
 /// The systems of a case that are to be read again; none where the day was looked on already, or the case is to be left alone.

@@ -11,7 +11,7 @@ mod gusto;
 pub mod http;
 pub mod ldap;
 pub mod messenger;
-mod pace;
+pub mod pace;
 pub mod page;
 pub mod restore;
 pub mod run;

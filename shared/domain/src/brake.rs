@@ -149,6 +149,15 @@ pub fn counts(case: &CaseRecord) -> bool {
 }
 
 impl Brake {
+    /// How many people it lets through now where so many are known, before it engages.
+    pub fn room(&self, policy: &BrakePolicy, known: u64, now: Timestamp) -> usize {
+        if self.engaged.is_some() {
+            return 0;
+        }
+        let passed = self.passed.iter().filter(|one| one.at.plus(policy.window()) > now).count();
+        policy.limit(known).saturating_sub(passed)
+    }
+
     /// Whether people have to be counted before the next case is judged.
     pub fn wants_headcount(&self, now: Timestamp) -> bool {
         self.headcount.is_none_or(|count| now.since(count.at) >= HEADCOUNT_AGE)

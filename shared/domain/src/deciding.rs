@@ -216,7 +216,7 @@ pub const NO_REASON: &str = "no reason given";
 
 /// Whether a decision has to say why: a denial always, and whatever is decided about held cases.
 pub fn needs_reason(host: &Host, decision: Decision) -> bool {
-    let release = matches!(host, Host::Measure(measure) if matches!(measure.what, What::Release { .. }));
+    let release = matches!(host, Host::Measure(measure) if matches!(measure.what, What::Release { .. } | What::Batch { .. }));
     release || decision == Decision::Deny
 }
 

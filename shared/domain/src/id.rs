@@ -76,6 +76,8 @@ id!(/// One person's work opened by one trigger.
     CaseId, "case_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
 id!(/// Something that a human asked for and another human decides about.
     MeasureId, "measure_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
+id!(/// Many cases that were asked for with one file.
+    BatchId, "batch_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
 id!(/// Something that was done without asking first, and that somebody else has to look at afterwards.
     ReviewId, "review_id", 64, "letters, digits and . _ -", |c| token(c) && c != ':');
 id!(/// An outside product whose access is revoked, such as `okta`. Ids are those of the adapter registry.
@@ -96,6 +98,15 @@ impl MeasureId {
     pub fn of_request(kind: &str, request: &str) -> Self {
         let digest = Digest::of_parts(&[b"leaver/measure/v1\0", kind.as_bytes(), b"\0", request.as_bytes()]);
         Self(format!("measure-{}", &digest.to_string()[..24]))
+    }
+}
+
+impl BatchId {
+    /// The batch that a request of somebody asks for. It follows from the request alone, as with [`CaseId::of_trigger`].
+    pub fn of_request(by: &Username, request: &EventId) -> Self {
+        let (by, request) = (by.as_str().as_bytes(), request.as_str().as_bytes());
+        let digest = Digest::of_parts(&[b"leaver/batch/v1\0", by, b"\0", request]);
+        Self(format!("batch-{}", &digest.to_string()[..24]))
     }
 }
 

@@ -3,8 +3,10 @@
 //! Everything a trigger writes goes into one transaction; the execution is started afterwards and may be started by
 //! anybody, any number of times, because its name follows from the trigger.
 
+mod line;
 mod reactivate;
 
+pub use line::submit_line;
 pub use reactivate::{Reactivation, reactivate};
 
 use crate::{
@@ -220,18 +222,18 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         version: person.version + 1,
         ..person.clone()
     });
-    let mark = mark(&request.trigger, case_id, now);
+    let mark = mark(&request.trigger, Some(case_id), now);
     let person = leaving.or_else(|| request.moves.as_ref().map(|moved| moved.after.clone()));
     Opening { mark, person, case: Some((case, queued)), measure: None }
 }
 
-fn mark(trigger: &Trigger, case_id: CaseId, now: Timestamp) -> EventMark {
+fn mark(trigger: &Trigger, case_id: Option<CaseId>, now: Timestamp) -> EventMark {
     EventMark {
         source: trigger.source.clone(),
         event_id: trigger.event_id.clone(),
         kind: trigger.kind.clone(),
         body: trigger.body,
-        case_id: Some(case_id),
+        case_id,
         received_at: now,
     }
 }
@@ -284,12 +286,13 @@ async fn take(
             }
             other => other?,
         };
-        let known = match recorded {
+        let (mark, known) = match recorded {
             Recorded::Known(mark) if mark.body != trigger.body => return Err(Refused::Reused),
-            Recorded::Known(_) => true,
-            Recorded::New => false,
+            Recorded::Known(mark) => (mark, true),
+            Recorded::New => (opening.mark, false),
         };
-        let case_id = CaseId::of_trigger(&trigger.source, &trigger.event_id);
+        let own = || CaseId::of_trigger(&trigger.source, &trigger.event_id);
+        let case_id = mark.case_id.unwrap_or_else(own);
         return resume(store, workflow, case_id, known, now).await.map_err(Refused::Store);
     }
     Err(StoreError::Conflict.into())

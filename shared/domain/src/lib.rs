@@ -4,6 +4,7 @@
 //! Time, ids and salts are arguments; what must be asked of the outside stands as a trait in [`ports`].
 
 pub mod approval;
+pub mod batch;
 pub mod brake;
 pub mod canary;
 pub mod case;
@@ -13,6 +14,7 @@ pub mod digest;
 pub mod effective;
 pub mod export;
 pub mod fault;
+pub mod forcing;
 pub mod gathering;
 pub mod holds;
 pub mod id;

@@ -5,7 +5,7 @@ use crate::{
     approval::{Approval, ApprovalStatus},
     case::{Happening, Subject},
     digest::Digest,
-    id::{CaseId, MeasureId, SystemId, Username},
+    id::{BatchId, CaseId, MeasureId, SystemId, Username},
     time::Timestamp,
 };
 use jiff::civil::Date;
@@ -83,6 +83,15 @@ pub enum What {
         /// Why they are held: `mass_action`, `protected_account`, `identity_conflict` ...
         held_for: String,
     },
+    /// A batch that is larger than the brake lets through is recorded, or called off, as a whole.
+    Batch {
+        /// The batch.
+        batch: BatchId,
+        /// How many people it is about.
+        people: usize,
+        /// SHA-256 of the file that it was asked for with.
+        file: Digest,
+    },
 }
 
 impl What {
@@ -98,6 +107,7 @@ impl What {
             Self::Hold => "hold",
             Self::HoldRelease => "hold_release",
             Self::Release { .. } => "release",
+            Self::Batch { .. } => "batch",
         }
     }
 }

@@ -9,6 +9,7 @@ pub use lint::{Known, Level, Remark, named, remarks};
 
 use crate::{
     approval::ApprovalPolicy,
+    batch::BatchPolicy,
     brake::BrakePolicy,
     canary::CanaryPolicy,
     custom::{self, Custom},
@@ -191,6 +192,9 @@ pub struct Policy {
     pub approvals: ApprovalPolicy,
     /// When too many people are leaving at once.
     pub brake: BrakePolicy,
+    /// How many cases of batches run at once, and whose come first.
+    #[serde(default)]
+    pub batch: BatchPolicy,
     /// How the log is published.
     pub ledger: LedgerPolicy,
     /// Accounts that no automation may touch.
@@ -244,6 +248,7 @@ impl Policy {
         found.extend(values::ledger(&self.ledger));
         found.extend(self.approvals.check().err().map(|(place, why)| at(place, why)));
         found.extend(self.brake.check().err().map(|(place, why)| at(place, why)));
+        found.extend(self.batch.check().err().map(|(place, why)| at(place, why)));
         if let Some(inactivity) = &self.inactivity {
             let known = |system: &SystemId| self.systems.contains_key(system);
             found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));

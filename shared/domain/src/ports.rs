@@ -2,12 +2,13 @@
 
 use crate::{
     approval::{ApprovalId, Shown},
+    batch,
     brake::Brake,
     canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     digest::Digest,
     export::Export,
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Head},
     measure::Measure,
@@ -90,6 +91,28 @@ pub struct CasePage {
     pub next: Option<String>,
 }
 
+/// Batches, a page at a time, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchPage {
+    /// The batches.
+    pub batches: Vec<batch::Batch>,
+    /// From where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Who alone may do something for a while. Whoever dies while they hold it holds it until its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// What it is for.
+    pub name: String,
+    /// Who holds it; `None` where nobody does.
+    pub holder: Option<String>,
+    /// Until when.
+    pub until: Timestamp,
+    /// Raised by one with every write.
+    pub version: u64,
+}
+
 /// People, cases, their systems, findings and event marks.
 #[async_trait]
 pub trait CaseStore: Send + Sync {
@@ -155,6 +178,25 @@ pub trait CaseStore: Send + Sync {
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// How many people there are who have not left.
     async fn headcount(&self) -> Result<u64, StoreError>;
+    /// Those of these people who are known, in any order.
+    async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError>;
+    /// A batch.
+    async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError>;
+    /// Keeps the lines of a batch, in their order, under the digest that its record names. A repeat changes nothing.
+    async fn keep_lines(
+        &self,
+        batch: &BatchId,
+        digest: &Digest,
+        lines: &[batch::Line],
+    ) -> Result<(), StoreError>;
+    /// The lines of a batch, in their order.
+    async fn lines(&self, batch: &batch::Batch) -> Result<Vec<batch::Line>, StoreError>;
+    /// Batches, newest first, from a page's `next` on.
+    async fn batches(&self, from: Option<&str>, limit: usize) -> Result<BatchPage, StoreError>;
+    /// Batches that have to be looked at, the oldest first, at most this many.
+    async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError>;
+    /// A lease; `None` where nobody ever held it.
+    async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError>;
 }
 
 /// One record to write.
@@ -176,6 +218,10 @@ pub enum Change {
     Orphan(Box<Orphan>),
     /// The canary's night; version 1 creates.
     Canary(Box<Night>),
+    /// A batch; version 1 creates.
+    Batch(Box<batch::Batch>),
+    /// A lease; version 1 creates.
+    Lease(Box<Lease>),
     /// Puts a case on the list of those that are held under a measure about many.
     Hold(MeasureId, CaseId),
     /// Takes it off that list.
@@ -210,9 +256,21 @@ pub enum Execution {
         /// [`crate::watch::Watch::run`].
         run: u32,
     },
+    /// Of a batch: begins to feed it at once.
+    Batch {
+        /// The batch.
+        batch: BatchId,
+        /// [`batch::Batch::run`].
+        run: u32,
+    },
 }
 
 impl Execution {
+    /// The execution that a batch should have now.
+    pub fn of_batch(of: &batch::Batch) -> Self {
+        Self::Batch { batch: of.batch_id.clone(), run: of.run }
+    }
+
     /// The execution that a case should have now.
     pub fn of_case(case: &CaseRecord) -> Self {
         Self::Case { case: case.case_id.clone(), run: case.run }
@@ -227,6 +285,7 @@ impl Execution {
             Self::Roster { night, round } => format!("roster-{night}-{round}"),
             Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
             Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
+            Self::Batch { batch, run } => format!("{batch}-run-{run}"),
         }
     }
 }

@@ -16,14 +16,16 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use leaver_domain::{
     approval::ApprovalId,
+    batch,
     brake::Brake,
     canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    digest::Digest,
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     measure::Measure,
     person::Person,
-    ports::{CasePage, CaseStore, Change, EventMark, Opening, Recorded, StoreError},
+    ports::{BatchPage, CasePage, CaseStore, Change, EventMark, Lease, Opening, Recorded, StoreError},
     reviews::Review,
     tasks::TaskId,
     time::Timestamp,
@@ -151,6 +153,8 @@ impl DynamoCases {
             Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
             Change::Orphan(orphan) => self.put_in_transaction(item::of_orphan(orphan)?, orphan.version),
             Change::Canary(night) => self.put_in_transaction(item::of_canary(night)?, night.version),
+            Change::Batch(batch) => self.put_in_transaction(item::of_batch(batch)?, batch.version),
+            Change::Lease(lease) => self.put_in_transaction(item::of_lease(lease)?, lease.version),
             Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
             Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
         }
@@ -180,7 +184,7 @@ impl DynamoCases {
     }
 }
 
-fn only_keys(item: &Item) -> Item {
+pub(crate) fn only_keys(item: &Item) -> Item {
     Key { pk: attribute(item, "pk"), sk: attribute(item, "sk") }.attributes()
 }
 
@@ -429,5 +433,40 @@ impl CaseStore for DynamoCases {
 
     async fn headcount(&self) -> Result<u64, StoreError> {
         Ok(try_join_all((0..SHARDS).map(|shard| self.counted(shard))).await?.into_iter().sum())
+    }
+
+    async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
+        self.known_people(usernames).await
+    }
+
+    async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
+        self.read(&Key::batch(id)).await
+    }
+
+    async fn keep_lines(
+        &self,
+        batch: &BatchId,
+        digest: &Digest,
+        lines: &[batch::Line],
+    ) -> Result<(), StoreError> {
+        self.put_lines(batch, digest, lines).await
+    }
+
+    async fn lines(&self, batch: &batch::Batch) -> Result<Vec<batch::Line>, StoreError> {
+        self.lines_of(batch).await
+    }
+
+    async fn batches(&self, from: Option<&str>, limit: usize) -> Result<BatchPage, StoreError> {
+        self.page_of_batches(from, limit).await
+    }
+
+    async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError> {
+        let items = self.due_by(item::BATCHES.to_owned(), Some(now), limit).await?;
+        let id = |item: &Item| attribute(item, "pk").strip_prefix("BATCH#").and_then(|id| id.parse().ok());
+        Ok(items.iter().filter_map(id).collect())
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        self.read(&Key::lease(name)).await
     }
 }

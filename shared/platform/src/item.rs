@@ -3,21 +3,23 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
+    batch::Batch,
     brake::Brake,
     canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
+    digest::Digest,
     export::Export,
     holds,
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     ledger::{
-        Draft, events_of_case, events_of_export, events_of_measure, events_of_orphan, events_of_population,
-        events_of_review, events_of_system,
+        Draft, events_of_batch, events_of_case, events_of_export, events_of_measure, events_of_orphan,
+        events_of_population, events_of_review, events_of_system,
     },
     measure::{Measure, MeasureStatus},
     orphans::{Orphan, OrphanId},
     person::{Person, PersonStatus},
     population::Population,
-    ports::{EventMark, StoreError},
+    ports::{EventMark, Lease, StoreError},
     reviews::Review,
     roster::Part,
     time::Timestamp,
@@ -78,6 +80,16 @@ impl Key {
     }
     pub(crate) fn review(id: &ReviewId) -> Self {
         Self::new(format!("REVIEW#{id}"), "REVIEW")
+    }
+    pub(crate) fn batch(id: &BatchId) -> Self {
+        Self::new(format!("BATCH#{id}"), "BATCH")
+    }
+    /// A part of the lines of a batch. Lines that were ordered otherwise stand beside them, under another digest.
+    pub(crate) fn lines(id: &BatchId, digest: &Digest, part: usize) -> Self {
+        Self::new(format!("BATCH#{id}"), &format!("{}{part:04}", lines_prefix(digest)))
+    }
+    pub(crate) fn lease(name: &str) -> Self {
+        Self::new(format!("LEASE#{name}"), "LEASE")
     }
     pub(crate) fn brake() -> Self {
         Self::new("BRAKE".to_owned(), "BRAKE")
@@ -198,6 +210,32 @@ pub(crate) fn of_part(part: &Part) -> Result<Item, StoreError> {
 
 pub(crate) fn of_orphan(orphan: &Orphan) -> Result<Item, StoreError> {
     item(&Key::orphan(&orphan.system, &orphan.orphan_id), orphan.version, orphan)
+/// Where batches are listed, and where those stand in the `due` index that have to be looked at.
+pub(crate) const BATCHES: &str = "BATCHES";
+
+pub(crate) fn lines_prefix(digest: &Digest) -> String {
+    format!("LINES#{digest}#")
+}
+
+/// A batch, listed under its instant; in the `due` index as long as something may come of it.
+pub(crate) fn of_batch(batch: &Batch) -> Result<Item, StoreError> {
+    let mut item = item(&Key::batch(&batch.batch_id), batch.version, batch)?;
+    item.insert("list_pk".into(), text(BATCHES));
+    item.insert("list_sk".into(), text(batch_place(batch)));
+    if let Some(at) = batch.look_at {
+        item.insert("due_pk".into(), text(BATCHES));
+        item.insert("due_sk".into(), text(at.to_string()));
+    }
+    Ok(item)
+}
+
+/// Where a batch stands in the list.
+pub(crate) fn batch_place(batch: &Batch) -> String {
+    format!("{}#{}", batch.created_at, batch.batch_id)
+}
+
+pub(crate) fn of_lease(lease: &Lease) -> Result<Item, StoreError> {
+    item(&Key::lease(&lease.name), lease.version, lease)
 }
 
 pub(crate) fn of_brake(brake: &Brake) -> Result<Item, StoreError> {
@@ -368,6 +406,7 @@ pub fn changed(sort_key: &str, old: Option<&str>, new: Option<&str>) -> Changed 
         "POPULATION" => lines::<Population>(old, new, |day| day.log.len(), events_of_population),
         "MEASURE" => lines::<Measure>(old, new, |measure| measure.log.len(), events_of_measure),
         "REVIEW" => lines::<Review>(old, new, |review| review.log.len(), events_of_review),
+        "BATCH" => lines::<Batch>(old, new, |batch| batch.log.len(), events_of_batch),
         "EXPORT" => lines::<Export>(old, new, |export| export.log.len(), events_of_export),
         key if key.starts_with("ORPHAN#") => {
             lines::<Orphan>(old, new, |orphan| orphan.log.len(), events_of_orphan)

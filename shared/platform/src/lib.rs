@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: no other crate names an AWS SDK, and nothing here knows an outside system.
 
+mod batches;
 mod cancelled;
 mod cases;
 mod connect;

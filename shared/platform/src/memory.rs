@@ -10,20 +10,21 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use leaver_domain::{
     approval::ApprovalId,
+    batch,
     brake::Brake,
     canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     digest::Digest,
     export::Export,
-    id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
+    id::{BatchId, CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
     ledger::{Draft, Entry, Head, leaf_hash},
     measure::Measure,
     person::Person,
     population::Population,
     ports::{
-        Appended, Batch, CasePage, CaseStore, Change, EventMark, EvidenceStore, Execution, LedgerStore,
-        Located, Opening, Present, Recorded, Row, Started, StoreError, Workflow,
+        Appended, Batch, BatchPage, CasePage, CaseStore, Change, EventMark, EvidenceStore, Execution, Lease,
+        LedgerStore, Located, Opening, Present, Recorded, Row, Started, StoreError, Workflow,
     },
     reviews::Review,
     tasks::TaskId,
@@ -41,6 +42,8 @@ pub type Written = (String, Option<String>, String);
 #[derive(Debug, Default, Clone)]
 struct Table {
     items: BTreeMap<(String, String), (u64, String)>,
+    /// The partition keys of the items that are found by their kind.
+    kinds: BTreeMap<String, BTreeSet<String>>,
     changes: Vec<Written>,
 }
 
@@ -48,7 +51,7 @@ struct Table {
 #[derive(Debug, Default)]
 pub struct MemoryCases(Mutex<Table>);
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -66,6 +69,9 @@ impl Table {
         there == version.checked_sub(1).filter(|before| *before > 0)
     }
     fn put(&mut self, key: item::Key, version: u64, doc: String) {
+        if !key.sk.contains('#') {
+            self.kinds.entry(key.sk.clone()).or_default().insert(key.pk.clone());
+        }
         let old = self.items.insert((key.pk, key.sk.clone()), (version, doc.clone()));
         self.changes.push((key.sk, old.map(|(_, doc)| doc), doc));
     }
@@ -114,8 +120,7 @@ impl MemoryCases {
     }
 
     fn all_cases(&self) -> Result<Vec<CaseRecord>, StoreError> {
-        let table = lock(&self.0);
-        table.items.iter().filter(|((_, sk), _)| sk == "CASE").map(|(_, (_, doc))| parse(doc)).collect()
+        self.all("CASE")
     }
 }
 
@@ -233,6 +238,8 @@ impl CaseStore for MemoryCases {
                 Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
                 Change::Orphan(of) => (item::Key::orphan(&of.system, &of.orphan_id), of.version, print(of)?),
                 Change::Canary(night) => (item::Key::canary(), night.version, print(night)?),
+                Change::Batch(of) => (item::Key::batch(&of.batch_id), of.version, print(of)?),
+                Change::Lease(of) => (item::Key::lease(&of.name), of.version, print(of)?),
                 Change::Hold(measure, case) => {
                     lists.push((item::Key::held(measure, case), true));
                     continue;
@@ -320,6 +327,45 @@ impl CaseStore for MemoryCases {
         let people: Vec<Person> = self.all("PERSON")?;
         Ok(people.iter().filter(|person| item::is_here(person)).count() as u64)
     }
+    async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
+        let people = usernames.iter().filter_map(|name| self.read(&item::Key::person(name)).transpose());
+        people.collect()
+    }
+    async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
+        self.read(&item::Key::batch(id))
+    }
+    async fn keep_lines(
+        &self,
+        batch: &BatchId,
+        digest: &Digest,
+        lines: &[batch::Line],
+    ) -> Result<(), StoreError> {
+        self.once(item::Key::lines(batch, digest, 0), &lines)
+    }
+    async fn lines(&self, batch: &batch::Batch) -> Result<Vec<batch::Line>, StoreError> {
+        let lines = self.read(&item::Key::lines(&batch.batch_id, &batch.lines, 0))?;
+        lines.ok_or_else(|| StoreError::Corrupt(format!("{} has no lines", batch.batch_id)))
+    }
+    async fn batches(&self, from: Option<&str>, limit: usize) -> Result<BatchPage, StoreError> {
+        let mut batches: Vec<batch::Batch> = self.all("BATCH")?;
+        batches.retain(|batch| from.is_none_or(|from| item::batch_place(batch).as_str() < from));
+        batches.sort_by_key(|batch| std::cmp::Reverse(item::batch_place(batch)));
+        let next = (batches.len() > limit).then(|| batches.get(limit - 1).map(item::batch_place)).flatten();
+        batches.truncate(limit);
+        Ok(BatchPage { batches, next })
+    }
+    async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError> {
+        let batches: Vec<batch::Batch> = self.all("BATCH")?;
+        let mut due: Vec<_> = batches
+            .into_iter()
+            .filter_map(|batch| Some((batch.look_at.filter(|at| *at <= now)?, batch.batch_id)))
+            .collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+    async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        self.read(&item::Key::lease(name))
+    }
 }
 
 impl MemoryCases {
@@ -331,7 +377,9 @@ impl MemoryCases {
 
     fn all<T: DeserializeOwned>(&self, wanted: &str) -> Result<Vec<T>, StoreError> {
         let table = lock(&self.0);
-        table.items.iter().filter(|((_, sk), _)| sk == wanted).map(|(_, (_, doc))| parse(doc)).collect()
+        let of_kind = table.kinds.get(wanted).into_iter().flatten();
+        let item = |pk: &String| table.items.get(&(pk.clone(), wanted.to_owned()));
+        of_kind.filter_map(item).map(|(_, doc)| parse(doc)).collect()
     }
 }
 
@@ -465,7 +513,10 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) | Execution::Roster { .. } | Execution::Reverify { .. } => None,
+            Execution::Measure(_)
+            | Execution::Batch { .. }
+            | Execution::Roster { .. }
+            | Execution::Reverify { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

@@ -47,6 +47,7 @@ impl Workflow for StepFunctions {
             Execution::Measure(measure) => json!({"measure": measure}),
             Execution::Roster { night, .. } => json!({"roster": night}),
             Execution::Reverify { case, day, .. } => json!({"reverify": {"case_id": case, "day": day}}),
+            Execution::Batch { batch, .. } => json!({"batch": batch}),
         };
         self.begin(&execution.name(), &input).await.map(|(started, _)| started)
     }

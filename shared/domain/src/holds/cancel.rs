@@ -83,7 +83,7 @@ pub async fn cancel(
     Ok(())
 }
 
-fn withdrawn(measure: &Measure, by: &Username, reason: &str, now: Timestamp) -> Measure {
+pub(super) fn withdrawn(measure: &Measure, by: &Username, reason: &str, now: Timestamp) -> Measure {
     let mut measure = measure.clone();
     measure.approval.status = ApprovalStatus::Expired;
     measure.approval.expires_at = now;

@@ -2,9 +2,11 @@
 //! own; those that the brake holds wait together for one. A case whose person is in doubt waits for nobody: no decision makes
 //! the doubt good, so that it can only be called off, and opened again for the right person.
 
+mod batch;
 mod cancel;
 mod request;
 
+pub use batch::{cancel_batch, request_for_batch};
 pub use cancel::{NotCancelled, cancel, may_cancel};
 pub use request::{barred, request_for, request_for_all};
 
@@ -85,14 +87,15 @@ pub async fn ask(
 
 /// Whether a request for a release waits for its execution.
 fn is_unasked(measure: &Measure) -> bool {
-    let release = matches!(measure.what, What::Release { .. });
+    let release = matches!(measure.what, What::Release { .. } | What::Batch { .. });
     release && measure.approval.is_pending() && measure.approval.task_token.is_none()
 }
 
 /// Whether there is still something to be done for what was decided about held cases.
 pub fn is_due(measure: &Measure) -> bool {
     use MeasureStatus::{Approved, Denied, Expired};
-    matches!(measure.what, What::Release { .. }) && matches!(measure.status, Approved | Denied | Expired)
+    let release = matches!(measure.what, What::Release { .. } | What::Batch { .. });
+    release && matches!(measure.status, Approved | Denied | Expired)
 }
 
 /// Does what was decided about held cases: approved, they go on; denied, they are called off; where nobody decided in time,
@@ -108,13 +111,17 @@ pub async fn release(
     measure: &Measure,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let What::Release { held_for } = &measure.what else { return Ok(true) };
     if !is_due(measure) {
         return Ok(true);
     }
     if measure.status == MeasureStatus::Expired {
         return tolerate(store.commit(&[asked_again(store, policy, measure, now).await?]).await);
     }
+    let held_for = match &measure.what {
+        What::Release { held_for } => held_for,
+        What::Batch { batch, .. } => return batch::settle(store, workflow, measure, batch, now).await,
+        _ => return Ok(true),
+    };
     let together = held_for == MASS_ACTION;
     // Read before the list: whoever holds another case raises its version, and the end below is not written.
     let brake = store.brake().await?;

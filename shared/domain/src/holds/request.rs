@@ -23,16 +23,15 @@ const LOOKED_AT: usize = 1_000;
 const AT_A_TIME: usize = 25;
 
 /// The request to release what is held.
-fn request(
+pub(super) fn request(
     policy: &Policy,
     concerned: &Concerned<'_>,
     measure_id: MeasureId,
-    held_for: &str,
+    (what, held_for): (What, &str),
     reason: String,
     facts: &Value,
     now: Timestamp,
 ) -> Measure {
-    let what = What::Release { held_for: held_for.to_owned() };
     let subject = |person: &Person| Subject {
         username: person.username.clone(),
         employee_id: person.employee_id.clone(),
@@ -69,6 +68,10 @@ fn request(
     }
 }
 
+fn release(held_for: &str) -> (What, &str) {
+    (What::Release { held_for: held_for.to_owned() }, held_for)
+}
+
 /// Who opened a case, and whose it is. `hris` and `leaver` are no people: nobody has such a name and a record.
 fn of_case(case: &CaseRecord) -> impl Iterator<Item = Username> + use<> {
     let opened_by = Some(case.trigger.by.as_str()).filter(|by| ![HRIS, LEAVER].contains(by));
@@ -88,6 +91,7 @@ pub async fn barred(store: &dyn CaseStore, measure: &Measure) -> Result<BTreeSet
             store.held(&measure.measure_id, LOOKED_AT).await?
         }
         What::Release { .. } => measure.cases.clone(),
+        What::Batch { batch, .. } => return super::batch::barred(store, batch).await,
         _ => return Ok(barred),
     };
     for some in held.chunks(AT_A_TIME) {
@@ -116,7 +120,7 @@ pub fn request_for(
     let (requested_by, barred) = (case.trigger.by.as_str(), of_case(case).collect());
     let concerned = Concerned { subject: Some(person), requested_by, gone, barred };
     let facts = json!({"case": case.case_id, "opened_by": case.trigger.by});
-    let mut measure = request(policy, &concerned, id, held_for, reason, &facts, now);
+    let mut measure = request(policy, &concerned, id, release(held_for), reason, &facts, now);
     measure.cases.push(case.case_id.clone());
     Some(measure)
 }
@@ -141,5 +145,5 @@ pub fn request_for_all(
     let barred = of_case(first).collect();
     let concerned = Concerned { subject: None, requested_by: LEAVER, gone, barred };
     let facts = json!({"brake": why, "first_held": first.case_id});
-    request(policy, &concerned, measure, MASS_ACTION, reason, &facts, now)
+    request(policy, &concerned, measure, release(MASS_ACTION), reason, &facts, now)
 }

@@ -201,7 +201,7 @@ fn open(
         ..person.clone()
     });
     Opening {
-        mark: mark(trigger, case_id, now),
+        mark: mark(trigger, Some(case_id), now),
         person: returning,
         case: Some((case, queued)),
         measure: None,

@@ -98,6 +98,10 @@ coded! {
         OrphanFound = 26 as "orphan_found",
         /// Somebody decided about such an account, or it is none any more.
         OrphanSettled = 27 as "orphan_settled",
+        /// A batch of cases was recorded, held, let go on, called off, or has come to rest.
+        BatchChanged = 28 as "batch_changed",
+        /// Somebody had an incomplete case tried again, and its open tasks were withdrawn for that.
+        CaseForced = 29 as "case_forced",
     }
 }
 

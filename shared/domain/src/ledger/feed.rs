@@ -5,6 +5,7 @@
 
 use super::entry::Draft;
 use crate::{
+    batch::Batch,
     case::{CaseRecord, Happening, Subject, SystemRecord},
     export::Export,
     measure::Measure,
@@ -128,4 +129,10 @@ pub fn events_of_export(record: &Export, from: usize) -> Vec<Draft> {
         .skip(from)
         .map(|(place, line)| apart(&record.export_id, place, line))
         .collect()
+}
+
+/// The entries of a batch, from a place on. Its cases have their own.
+pub fn events_of_batch(record: &Batch, from: usize) -> Vec<Draft> {
+    let id = record.batch_id.as_str();
+    record.log.iter().enumerate().skip(from).map(|(place, line)| apart(id, place, line)).collect()
 }

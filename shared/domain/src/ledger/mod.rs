@@ -23,8 +23,8 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use encoding::Malformed;
 pub use entry::{Draft, Entry, EventKind, Outcome};
 pub use feed::{
-    events_of_case, events_of_export, events_of_measure, events_of_orphan, events_of_population,
-    events_of_review, events_of_system,
+    events_of_batch, events_of_case, events_of_export, events_of_measure, events_of_orphan,
+    events_of_population, events_of_review, events_of_system,
 };
 pub use key::{KeyError, KeyKind, VerifierKey};
 pub use note::{MAX_NOTE, MAX_SIGNATURES, Note, NoteError, NoteSignature, Verified};

@@ -38,7 +38,7 @@ pub async fn begin(
     measure: Measure,
     now: Timestamp,
 ) -> Result<Measure, StoreError> {
-    if let What::Release { .. } = measure.what {
+    if let What::Release { .. } | What::Batch { .. } = measure.what {
         // Denied or expired has its effect there too.
         holds::release(store, workflow, policy, &measure, now).await?;
         return again(store, &measure.measure_id).await;
@@ -88,7 +88,7 @@ impl Begin<'_> {
             What::Extension { until } => self.extend(measure, person, until).await,
             What::HoldRelease => self.release_hold(measure, person).await,
             // A hold is in force from its first write on, and held cases are released where they are held.
-            What::Hold | What::Release { .. } => Ok(measure),
+            What::Hold | What::Release { .. } | What::Batch { .. } => Ok(measure),
         }
     }
 

@@ -170,7 +170,8 @@ fn asked_for(
     let need = match asked.what {
         What::HoldRelease
         | What::Exception { what: ExceptionKind::RetentionHold, .. }
-        | What::Release { .. } => Need::security(),
+        | What::Release { .. }
+        | What::Batch { .. } => Need::security(),
         _ => match manager {
             Some(manager) => Need::manager(manager),
             None => Need { only: asked.only.clone(), ..Need::one() },
@@ -253,7 +254,9 @@ fn check_kind(
         }
         What::HoldRelease if person.legal_hold.is_none() => Err(conflict("There is no legal hold on them.")),
         What::Rehire { .. } if stays => Err(conflict("They have not left: there is nobody to hire anew.")),
-        What::Hold | What::Release { .. } => Err(invalid("This is not asked for in this way.")),
+        What::Hold | What::Release { .. } | What::Batch { .. } => {
+            Err(invalid("This is not asked for in this way."))
+        }
         _ => Ok(()),
     }
 }

@@ -43,6 +43,7 @@ fn title(what: &What, whom: &str) -> String {
         What::Release { held_for } => {
             format!("Release cases that are held for {}?", held_for.replace('_', " "))
         }
+        What::Batch { people, .. } => format!("Take the access of {people} people away?"),
     }
 }
 
@@ -72,6 +73,10 @@ fn effect(measure: &Measure) -> Vec<String> {
         What::HoldRelease => {
             vec!["deleting this person's data: forbidden \u{2192} as policy says".to_owned()]
         }
+        What::Batch { batch, people, file } => vec![
+            format!("{people} people: as they are \u{2192} all their access is taken away"),
+            format!("batch {batch}, file with SHA-256 {file}"),
+        ],
         What::Release { .. } if measure.cases.is_empty() => {
             vec!["every case that is held under this request: held \u{2192} it runs".to_owned()]
         }
@@ -95,6 +100,9 @@ fn answers(what: &What) -> (&'static str, &'static str) {
         }
         What::Hold => ("it is in force", "it is in force: it takes nothing from anybody"),
         What::HoldRelease => ("nothing is deleted", "the hold stays, and nothing is deleted"),
+        What::Batch { .. } => {
+            ("nobody's access is taken away: those people keep all of it", "the whole batch is called off")
+        }
         What::Release { .. } => {
             ("nobody's access is taken away: those people keep all of it", "the held cases are called off")
         }

@@ -126,8 +126,15 @@ impl Fold {
         let names = &mut self.names;
         match (entry.kind, stands(entry)) {
             (EventKind::PopulationCounted, _) => self.count(entry, evidence),
-            // An account that is nobody's belongs to no case; where one takes it away, that stands under the case.
-            (EventKind::EvidenceExported | EventKind::OrphanFound | EventKind::OrphanSettled, _) => {}
+            // An account that is nobody's belongs to no case; where one takes it away, that stands under the case. A batch
+            // is a way in: what becomes of its lines stands under their cases.
+            (
+                EventKind::EvidenceExported
+                | EventKind::OrphanFound
+                | EventKind::OrphanSettled
+                | EventKind::BatchChanged,
+                _,
+            ) => {}
             (_, Stands::UnderMeasure) => {
                 let id = || entry.case_id.clone();
                 let measure = self.measures.entry(id()).or_insert_with(|| Measure::new(entry, names));

@@ -1,0 +1,139 @@
+//! One round of one batch: look at its cases, claim what there is room for, write that down, record what is claimed.
+
+use crate::{Fed, Feeding, Memory};
+use futures_util::{StreamExt as _, stream};
+use leaver_domain::{
+    batch::{self, Batch, BatchStatus, Line, LineState},
+    case::CaseStatus,
+    id::CaseId,
+    intake::{self, Refused},
+    ports::{Change, StoreError},
+};
+use std::collections::BTreeMap;
+
+/// Most lines that are looked at in turn beside those that run, by one round.
+const IN_TURN: usize = 50;
+/// How many records are read, and how many cases are recorded, at once.
+const AT_ONCE: usize = 20;
+
+fn corrupt(why: impl ToString) -> StoreError {
+    StoreError::Corrupt(why.to_string())
+}
+
+/// What looking at one place came to; `None` where its case is not recorded.
+type Seen = (usize, Result<Option<LineState>, StoreError>);
+
+async fn seen(feeding: &Feeding<'_>, batch: &Batch, line: &Line) -> Result<Option<LineState>, StoreError> {
+    let case = batch::case_of(&batch.batch_id, line).map_err(corrupt)?;
+    let Some(record) = feeding.store.case(&case).await? else { return Ok(None) };
+    let systems = match record.status {
+        CaseStatus::Running if !record.is_closing() => Some(feeding.store.systems(&case).await?),
+        _ => None,
+    };
+    Ok(Some(LineState::of_case(&record, systems.as_deref())))
+}
+
+/// Does one round; whether there is more to be done soon. `room` is how many cases more may run.
+pub(crate) async fn round(
+    feeding: &Feeding<'_>,
+    batch: &Batch,
+    room: &mut usize,
+    memory: &mut Memory,
+    fed: &mut Fed,
+) -> Result<bool, StoreError> {
+    if matches!(batch.status, BatchStatus::Held | BatchStatus::Cancelled) {
+        return Ok(false);
+    }
+    let id = &batch.batch_id;
+    if !memory.lines.contains_key(id) {
+        let lines = feeding.store.lines(batch).await?;
+        memory.lines.insert(id.clone(), lines);
+    }
+    let lines = memory.lines.get(id).map(Vec::as_slice).unwrap_or_default();
+    let look = batch::look(batch, memory.turn.get(id).copied().unwrap_or(0), IN_TURN);
+    memory.turn.insert(id.clone(), look.others.last().copied().unwrap_or(0));
+    let mut states = memory.known.remove(id).unwrap_or_default();
+    let asked = look.claimed.iter().chain(&look.others).filter(|place| !states.contains_key(place));
+    let asked: Vec<(usize, &Line)> = asked.filter_map(|place| Some((*place, lines.get(*place)?))).collect();
+    let looked: Vec<Seen> = stream::iter(asked)
+        .map(async |(place, line)| (place, seen(feeding, batch, line).await))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut unrecorded = Vec::new();
+    for (place, seen) in looked {
+        match seen {
+            Ok(Some(state)) => drop(states.insert(place, state)),
+            Ok(None) => unrecorded.push(place),
+            Err(error) => {
+                tracing::error!(batch = %id, place, %error, "a line could not be looked at");
+                fed.failed += 1;
+            }
+        }
+    }
+    // Whoever is contained now leaves room for another.
+    let freed =
+        look.claimed.iter().filter(|place| states.get(place).is_some_and(|at| *at != LineState::Running));
+    *room += freed.count();
+    let now = (feeding.clock)();
+    let round = batch.round(&states, *room, now);
+    if let Some(next) = &round.batch {
+        feeding.store.commit(&[Change::Batch(Box::new(next.clone()))]).await?;
+    }
+    *room = room.saturating_sub(round.claimed.len());
+    let next = round.batch.as_ref().unwrap_or(batch);
+    let to_record = unrecorded.into_iter().chain(round.claimed);
+    let known =
+        record(feeding, next, to_record.filter_map(|place| Some((place, lines.get(place)?))), fed).await;
+    let more = next.is_under_way();
+    memory.known.insert(id.clone(), known);
+    Ok(more)
+}
+
+/// Records the cases of some lines, and says what is known of them that no case tells.
+async fn record(
+    feeding: &Feeding<'_>,
+    batch: &Batch,
+    places: impl Iterator<Item = (usize, &Line)>,
+    fed: &mut Fed,
+) -> BTreeMap<usize, LineState> {
+    let recorded: Vec<_> = stream::iter(places)
+        .map(async |(place, line)| (place, line, submit(feeding, batch, line).await))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut known = BTreeMap::new();
+    for (place, line, result) in recorded {
+        match result {
+            Ok(case) if batch::case_of(&batch.batch_id, line).is_ok_and(|own| own == case) => {
+                fed.recorded += 1;
+            }
+            Ok(_) => {
+                fed.already += 1;
+                known.insert(place, LineState::Already);
+            }
+            Err(Refused::Store(error)) => {
+                tracing::error!(batch = %batch.batch_id, line = line.line, %error, "could not be recorded");
+                fed.failed += 1;
+            }
+            Err(refused) => {
+                let line = line.line;
+                tracing::error!(batch = %batch.batch_id, line, %refused, alarm = "batch_line_refused", "refused");
+                known.insert(place, LineState::Refused);
+            }
+        }
+    }
+    known
+}
+
+async fn submit(feeding: &Feeding<'_>, batch: &Batch, line: &Line) -> Result<CaseId, Refused> {
+    let (store, workflow, now) = (feeding.store, feeding.workflow, (feeding.clock)());
+    let unknown = || Refused::UnknownPerson(line.username.to_string());
+    let person = store.person(&line.username).await?.ok_or_else(unknown)?;
+    let taken = intake::submit_line(store, workflow, feeding.policy, (batch, line), &person, now).await?;
+    let (receipt, not_started) = taken;
+    if let Some(error) = not_started {
+        tracing::error!(case = %receipt.case_id, %error, "recorded, but not started: the sweep will start it");
+    }
+    Ok(receipt.case_id)
+}

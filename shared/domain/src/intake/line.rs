@@ -1,0 +1,72 @@
+//! A line of a batch: a case of its own, or the one by which its person is leaving already.
+
+use super::{Receipt, Refused, Request, mark, open, take};
+use crate::{
+    batch::{self, Batch, Line},
+    case::CaseStatus,
+    effective::Dates,
+    holds, measures,
+    person::Person,
+    policy::Policy,
+    ports::{CaseStore, Opening, StoreError, Workflow},
+    time::Timestamp,
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Records the case of a line and starts its execution. Where its person is leaving, has left, or is suspended as the line asks,
+/// by another case, that is the line's case as well, unless its time has not come: whoever is to go today does not stay because
+/// they were to go later.
+/// Everything may be repeated; the receipt names the line's case.
+///
+/// # Errors
+/// As [`super::submit`].
+pub async fn submit_line(
+    store: &dyn CaseStore,
+    workflow: &dyn Workflow,
+    policy: &Policy,
+    (whole, line): (&Batch, &Line),
+    person: &Person,
+    now: Timestamp,
+) -> Result<(Receipt, Option<StoreError>), Refused> {
+    let trigger = whole.trigger(line, now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let request = Request {
+        trigger,
+        mode: line.mode,
+        reason: line.reason.clone(),
+        dates: Dates::default(),
+        effective_at: now,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: BTreeSet::new(),
+        moves: None,
+        measure: None,
+    };
+    let held = store.measures_of(&person.username).await?;
+    let later = match &person.case {
+        Some(case) => store.case(case).await?,
+        None => None,
+    };
+    let later = later.filter(|case| case.status == CaseStatus::Recorded && case.effective_at > now);
+    let later = later.map(|case| case.case_id);
+    let opening = |person: &Person| {
+        if batch::stands_by(person, line.mode).is_some() && person.case != later {
+            let mark = mark(&request.trigger, person.case.clone(), now);
+            return Opening { mark, person: None, case: None, measure: None };
+        }
+        let mut opening = open(person, &request, policy, now);
+        measures::note_holds(&mut opening, &held, now);
+        if let Some((case, _)) = &mut opening.case {
+            if let Some(opened) = case.log.first_mut() {
+                opened.facts["batch"] = json!({
+                    "batch_id": whole.batch_id, "line": line.line, "preserve_data": line.preserve_data,
+                });
+            }
+            // Behind its first row and before a hold of its own.
+            drop(case.log.splice(1..1, whole.release_of_case(holds::MASS_ACTION, now)));
+        }
+        opening
+    };
+    take(store, workflow, policy, person, &request.trigger, &opening, now).await
+}
