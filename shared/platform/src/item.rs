@@ -210,6 +210,8 @@ pub(crate) fn of_part(part: &Part) -> Result<Item, StoreError> {
 
 pub(crate) fn of_orphan(orphan: &Orphan) -> Result<Item, StoreError> {
     item(&Key::orphan(&orphan.system, &orphan.orphan_id), orphan.version, orphan)
+}
+
 /// Where batches are listed, and where those stand in the `due` index that have to be looked at.
 pub(crate) const BATCHES: &str = "BATCHES";
 

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         .refuses(&[400, 401, 403, 409, 413, 415, 422]);
     open.body = Some(json!({"type": "string", "description":
         "A header `username,reason,revocation_type,preserve_data` in any order, then a line for each person. revocation_type is \
-         `leave` or empty, preserve_data `true`, `false` or empty. Where a line is bad, 422 names every bad line under `lines`, and \
+         `leave`, `suspend` or empty, preserve_data `true`, `false` or empty. Where a line is bad, 422 names every bad line under `lines`, and \
          nothing is changed."}));
     vec![
         open,
