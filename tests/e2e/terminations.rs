@@ -198,6 +198,7 @@ async fn recorded_a_minute_ago(house: &House, person: &str, event: &str) -> Stri
         effective_at: then,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         measure: None,

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
 mod approvals;
+mod archive;
 mod brake;
 mod consent;
 mod export;
 mod failures;
+mod handover;
 mod held;
 mod intake;
 mod measures;

@@ -255,4 +255,17 @@ impl CaseStore for Failing<'_> {
     async fn headcount(&self) -> Result<u64, StoreError> {
         self.go(self.inner.headcount()).await
     }
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        self.go(self.inner.transfers_due(now, limit)).await
+    }
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.archives_due(now, limit)).await
+    }
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        self.go(self.inner.holds_due(now, limit)).await
+    }
 }

@@ -182,7 +182,7 @@ impl House {
         let plan = leaver_plan::Plan { policy: &self.policy, store, workflow: &self.workflow, now };
         leaver_plan::handle(
             &plan,
-            leaver_plan::Input { case_id: Some(case.clone()), check: None, measure: None },
+            leaver_plan::Input { case_id: Some(case.clone()), check: None, measure: None, transfers: None },
         )
         .await
     }

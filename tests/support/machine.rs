@@ -228,6 +228,7 @@ impl House {
             archives: &self.objects,
             tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
             now,
+            vault: None,
             sleep: &|_| Box::pin(async {}),
         };
         let key = Digest::of(format!("{who} {path} {text}").as_bytes()).to_string();

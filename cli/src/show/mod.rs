@@ -1,6 +1,7 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod data;
 
 pub use approvals::{approval, approvals};
 
@@ -315,6 +316,8 @@ fn notes(case: &Value) -> Vec<String> {
         for lost in list(system, "not_restorable").iter().filter_map(Value::as_str) {
             lines.push(format!("{name}: does not come back: {lost}"));
         }
+        lines.extend(data::transfers(&name, system));
+        lines.extend(data::preserved(&name, system));
         lines.extend(owned(&name, system));
         for action in list(system, "parked") {
             lines.push(format!(
@@ -328,6 +331,7 @@ fn notes(case: &Value) -> Vec<String> {
             lines.push(format!("{name}: known to live on: {}{until}", text(residual, "/what")));
         }
     }
+    lines.extend(data::archive(case));
     lines
 }
 
@@ -346,6 +350,8 @@ fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> +
         let all: Vec<String> = list(system, "owned")
             .iter()
             .filter(|asset| asset["next"] == next)
+            // How far those are is told beside.
+            .filter(|asset| !list(system, "transfers").iter().any(|one| one["asset"] == asset["id"]))
             .map(|asset| format!("{} {}", text(asset, "/kind").replace('_', " "), text(asset, "/name")))
             .collect();
         let more = all.len().saturating_sub(NAMED);

@@ -5,6 +5,7 @@
 
 mod ending;
 mod gate;
+mod handover;
 mod restore;
 mod run;
 mod verify;
@@ -15,9 +16,11 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     id::{CaseId, SystemId},
     measures,
+    person::Person,
     plan::Scope,
     policy::Policy,
     ports::{CaseStore, StoreError},
+    preservation,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,8 @@ pub enum Step {
     Verify,
     /// See whether address and credential work.
     Check,
+    /// Look after transfers of ownership that are open.
+    Transfers,
 }
 
 /// One item of the Map.
@@ -106,6 +111,10 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
     let case = case.ok_or_else(|| internal(format!("there is no case {id}")))?;
     let record = system.store.system(id, system.id).await.map_err(stored)?;
     let record = record.ok_or_else(|| internal(format!("{id} has no record for {}", system.id)))?;
+    if input.step == Step::Transfers {
+        handover::follow(system, &case, record).await?;
+        return Ok(output(None));
+    }
     let status = match input.step {
         // Only the execution's first step lets a case run, and it opens the review of an emergency. Until then, and where
         // the case is held or called off, no system is touched, whoever invokes this.
@@ -114,7 +123,7 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         }
         Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
-        Step::Verify | Step::Check => verify::verify(system, &case, record).await?,
+        Step::Verify | Step::Check | Step::Transfers => verify::verify(system, &case, record).await?,
     };
     Ok(output(Some(status)))
 }
@@ -134,10 +143,21 @@ impl System<'_> {
     }
 
     /// What the case may take here, given the measures that were in force at the first attempt.
-    async fn scope(&self, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
+    async fn scope(&self, case: &CaseRecord, person: &Person, record: &SystemRecord) -> Result<Scope, Fault> {
         let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
         let at = record.started_at.unwrap_or_else(|| self.now());
-        Ok(measures::scope_for(self.policy, case, self.id, &measures, at))
+        let mut scope = measures::scope_for(self.policy, case, self.id, &measures, at);
+        // What was preserved at the first attempt stays so: a hold that is released between a step and the read behind it must
+        // not make the read fail.
+        let reason = || preservation::reason(Some(case), person, &measures, self.now());
+        scope.preserve = record.preserved.is_some() || reason().is_some();
+        Ok(scope)
+    }
+
+    /// Why the person's data has to be kept, if so.
+    async fn preserved(&self, case: &CaseRecord, person: &Person) -> Result<Option<String>, Fault> {
+        let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
+        Ok(preservation::reason(Some(case), person, &measures, self.now()))
     }
 
     /// Writes a record that was changed; its version goes up by one.

@@ -18,6 +18,7 @@ use leaver_domain::{
     measures,
     person::{Person, PersonStatus},
     plan::Plan,
+    transfers::{Transfer, TransferState},
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -69,6 +70,8 @@ pub(crate) async fn set_aside(
 pub(crate) struct Target {
     before: Option<Inventory>,
     permissions: BTreeSet<String>,
+    /// What somebody else owns by now.
+    given: Vec<String>,
 }
 
 impl Target {
@@ -77,7 +80,17 @@ impl Target {
             Some(earlier) => system.store.before(earlier, system.id).await.map_err(stored)?,
             None => None,
         };
-        Ok(Self { before, permissions: case.permissions_in(system.id) })
+        let record = match &case.restores {
+            Some(earlier) => system.store.system(earlier, system.id).await.map_err(stored)?,
+            None => None,
+        };
+        let transfers = record.map(|record| record.transfers).unwrap_or_default();
+        let gone = |one: &Transfer| matches!(one.state, TransferState::Running | TransferState::Done);
+        let given = transfers.iter().filter(|one| gone(one)).map(|one| {
+            let to = one.to.as_ref().map(|to| format!(" went to {to}")).unwrap_or_default();
+            format!("ownership of {} {}{to}", one.kind, one.name)
+        });
+        Ok(Self { before, permissions: case.permissions_in(system.id), given: given.collect() })
     }
 
     fn wanted(&self) -> Wanted<'_> {
@@ -207,6 +220,7 @@ async fn finish(
     let lost = |before, after| restore::not_restorable(system.adapter, before, after);
     record.not_restorable =
         target.before.as_ref().zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
+    record.not_restorable.extend(target.given.iter().cloned());
     record.log.push(Happening {
         kind: EventKind::AccessRestored,
         at: now,

@@ -3,7 +3,7 @@
 use crate::{
     System,
     ending::{Ending, tell},
-    gate, internal, restore, revocation, stored, verb,
+    gate, handover, internal, restore, revocation, stored, verb,
 };
 use leaver_adapters::run::{self, Done, Job, Report, Survey};
 use leaver_domain::{
@@ -32,12 +32,15 @@ pub(crate) async fn run(
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
-    let scope = system.scope(case, &record).await?;
+    let scope = system.scope(case, &person, &record).await?;
     let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
-    let survey = match run::survey(system.adapter, system.http, &job).await {
+    let mut survey = match run::survey(system.adapter, system.http, &job).await {
         Ok(survey) => survey,
         Err(fault) => return failed(system, case, record, fault).await,
     };
+    let transfers = record.transfers.clone();
+    handover::plan(system, case, &person, &scope, &mut record, &mut survey).await?;
+    record.preserved = record.preserved.take().or(system.preserved(case, &person).await?);
     if case.dry_run {
         return previewed(system, case, record, survey).await;
     }
@@ -45,6 +48,7 @@ pub(crate) async fn run(
         return absent(system, case, record, survey).await;
     }
     let ending = Ending::of(system, case).await?;
+    handover::settle(system, case, &mut record, &transfers);
     begin(system, case, &person, &mut record, (&survey, ending.as_ref())).await?;
     if record.status == SystemStatus::AwaitingApproval {
         return Ok(record.status);
@@ -110,6 +114,7 @@ pub(crate) fn actor(system: &System<'_>) -> String {
 
 /// Takes what an attempt did, and what it read afterwards, into the record. What it failed with, if it did.
 pub(crate) fn take_in(record: &mut SystemRecord, report: &Report) -> Option<Fault> {
+    handover::took(record, &report.done);
     let one = |done: &Done| ActionTaken { action: done.action.clone(), outcome: done.outcome, at: done.at };
     record.actions.extend(report.done.iter().map(one));
     if let Some(after) = &report.after {
@@ -150,8 +155,12 @@ async fn finish(
     report: Report,
     more: Value,
 ) -> Result<SystemStatus, Fault> {
+    let transfers = record.transfers.clone();
     if let Some(fault) = take_in(&mut record, &report) {
         return failed(system, case, record, fault).await;
+    }
+    if let Some(after) = &report.after {
+        handover::look(system, &mut record, after).await;
     }
     let now = system.now();
     record.status = SystemStatus::Revoked;
@@ -173,6 +182,12 @@ async fn finish(
         "owned_total": record.owned_total, "parked": parked(&record),
         "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
     });
+    if !record.transfers.is_empty() {
+        tell(&mut facts, json!({"transfers": handover::shown(record.transfers.iter())}));
+    }
+    if let Some(why) = &record.preserved {
+        tell(&mut facts, json!({"preserved": why}));
+    }
     tell(&mut facts, more);
     record.log.push(Happening {
         kind: EventKind::AccessRevoked,
@@ -183,6 +198,7 @@ async fn finish(
         risk: record.risk.as_ref().map(|risk| risk.level),
         facts,
     });
+    handover::settle(system, case, &mut record, &transfers);
     system.save(&mut record).await?;
     Ok(record.status)
 }

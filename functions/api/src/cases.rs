@@ -39,9 +39,8 @@ struct OpenCase {
     dry_run: bool,
     #[serde(default)]
     emergency: bool,
-    /// Nothing is deleted by what leaver does today; it is taken so that callers need not know that.
-    #[serde(default, rename = "preserve_data")]
-    _preserve_data: bool,
+    #[serde(default)]
+    preserve_data: bool,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +191,7 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         effective_at: asked.effective_at.unwrap_or(api.now),
         dry_run: asked.dry_run,
         emergency: asked.emergency,
+        preserve_data: asked.preserve_data,
         grants: asked.scope.as_ref().map(|scope| scope.grants.clone()),
         permissions: BTreeSet::new(),
         measure: None,

@@ -31,7 +31,7 @@ const LOOK_BACK: Duration = Duration::from_secs(366 * 86_400);
 
 /// The person of an address, by login name or by the HRIS's number, where the caller may ask for this about them. A manager
 /// learns nothing of who is not their report.
-async fn whom(api: &Api<'_>, call: &Call, id: &str, everybody: bool) -> Result<Person, Problem> {
+pub(crate) async fn whom(api: &Api<'_>, call: &Call, id: &str, everybody: bool) -> Result<Person, Problem> {
     let named = match id.parse::<Username>() {
         Ok(username) => api.cases.person(&username).await.map_err(stored)?,
         Err(_) => None,

@@ -18,6 +18,7 @@ use leaver_domain::{
     reviews::{self, About, ReviewKind},
     tasks,
     time::Timestamp,
+    transfers::Transfer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -46,6 +47,9 @@ pub struct Input {
     /// The measure whose approval is to be asked for, where it is one.
     #[serde(default)]
     pub measure: Option<MeasureId>,
+    /// The case whose open transfers of ownership are to be looked after, where it is that.
+    #[serde(default)]
+    pub transfers: Option<CaseId>,
 }
 
 /// One item of the Map.
@@ -55,7 +59,7 @@ pub struct Item {
     pub case_id: Option<CaseId>,
     /// The system.
     pub system: String,
-    /// `run` or `check`.
+    /// `run`, `transfers` or `check`.
     pub step: &'static str,
 }
 
@@ -91,6 +95,14 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     }
     if input.check.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
+        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
+    }
+    if let Some(case) = input.transfers {
+        let records = plan.store.systems(&case).await.map_err(store)?;
+        let open = records.iter().filter(|record| record.transfers.iter().any(Transfer::is_open));
+        let systems =
+            open.map(|record| item(Some(case.clone()), record.system.as_str(), "transfers")).collect();
+        // Nothing of the case itself is to be closed afterwards.
         return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;

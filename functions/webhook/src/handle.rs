@@ -87,6 +87,7 @@ async fn answer(webhook: &Webhook<'_>, request: &ApiGatewayV2httpRequest) -> Res
         effective_at: event.effective_at,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         measure: None,

@@ -8,6 +8,7 @@ mod reactivate;
 pub use reactivate::{Reactivation, reactivate};
 
 use crate::{
+    archive::Archive,
     case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing, Subject, SystemRecord, Trigger},
     deciding,
     effective::Dates,
@@ -22,7 +23,7 @@ use crate::{
     time::Timestamp,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Tries against somebody else who changes the same person.
 const TRIES: usize = 4;
@@ -44,6 +45,8 @@ pub struct Request {
     pub dry_run: bool,
     /// Pass the risk gate.
     pub emergency: bool,
+    /// Keep the person's data, whatever policy says.
+    pub preserve_data: bool,
     /// The grants to take, of a partial case, wherever they are held.
     pub grants: Option<BTreeSet<String>>,
     /// The single permissions to take, of a partial case. Where no grants are named beside them, the case is about their
@@ -108,6 +111,10 @@ fn findings(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         let detail = format!("legal hold: access goes, nothing is deleted ({})", hold.reason);
         found.push(finding("legal_hold", detail));
     }
+    if request.preserve_data {
+        let detail = "the data is kept: nothing that may lose some is done, and it is archived";
+        found.push(finding("preserve_data", detail.to_owned()));
+    }
     if request.emergency {
         let detail = "the risk gate is passed as an emergency; it has to be reviewed by somebody else";
         found.push(finding("emergency", detail.to_owned()));
@@ -139,10 +146,21 @@ fn opened(
     if let Some(measure) = &request.measure {
         line.facts["measure"] = json!(measure);
     }
+    if request.preserve_data {
+        line.facts["preserve_data"] = json!(true);
+    }
     if !request.permissions.is_empty() {
         line.facts["permissions"] = json!(request.permissions);
     }
     line
+}
+
+/// The archive that a case makes once it is through: by policy, or because the data has to be kept.
+fn archived(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Option<Archive> {
+    let keeps = policy.data.archive || request.preserve_data || person.legal_hold.is_some();
+    let leaves = request.mode == Mode::Leave && !request.dry_run;
+    let after = Duration::from_secs(policy.data.archive_after_seconds.into());
+    (keeps && leaves).then(|| Archive::wanted(request.effective_at.max(now).plus(after)))
 }
 
 /// The opening of a case: pure, so that a repeat writes the same.
@@ -165,6 +183,8 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         checkpoint_size: None,
         dry_run: request.dry_run,
         emergency: request.emergency,
+        preserve_data: request.preserve_data,
+        archive: archived(person, request, policy, now),
         grants: request.grants.clone(),
         permissions: request.permissions.clone(),
         restores: None,

@@ -4,6 +4,7 @@
 //! Time, ids and salts are arguments; what must be asked of the outside stands as a trait in [`ports`].
 
 pub mod approval;
+pub mod archive;
 pub mod brake;
 pub mod case;
 pub mod custom;
@@ -27,6 +28,7 @@ pub mod policy;
 pub mod population;
 pub mod ports;
 pub mod presence;
+pub mod preservation;
 pub mod problem;
 pub mod reviews;
 pub mod risk;
@@ -36,4 +38,6 @@ pub mod signals;
 pub mod tasks;
 pub mod text;
 pub mod time;
+pub mod transfers;
 pub mod trigger;
+pub mod vault;

@@ -2,6 +2,7 @@
 
 use crate::{
     approval::ApprovalPolicy,
+    archive::DataPolicy,
     brake::BrakePolicy,
     custom::{self, Custom},
     digest::Digest,
@@ -203,6 +204,9 @@ pub struct Policy {
     pub brake: BrakePolicy,
     /// How the log is published.
     pub ledger: LedgerPolicy,
+    /// What is kept of whoever left.
+    #[serde(default)]
+    pub data: DataPolicy,
     /// Accounts that no automation may touch.
     #[serde(default)]
     pub protected: BTreeSet<Username>,
@@ -266,6 +270,7 @@ impl Policy {
             }
         }
         self.ledger.check()?;
+        self.data.check().map_err(|(place, why)| BadPolicy::Value { place, why: why.to_owned() })?;
         self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
@@ -283,7 +288,7 @@ impl Policy {
     /// The scope of a full revocation: all kinds of action that are on.
     pub fn full_scope(&self) -> Scope {
         let kinds = self.actions.iter().filter(|(_, on)| **on).map(|(kind, _)| *kind).collect();
-        Scope { kinds, grants: None }
+        Scope { kinds, grants: None, preserve: false }
     }
 
     /// The systems that leaver works on by itself.

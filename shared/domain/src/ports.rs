@@ -148,6 +148,16 @@ pub trait CaseStore: Send + Sync {
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// How many people there are who have not left.
     async fn headcount(&self) -> Result<u64, StoreError>;
+    /// Systems of cases with a transfer of ownership that is to be looked at, at most this many.
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError>;
+    /// Cases whose archive is to be made, at most this many.
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Measures that placed or released a legal hold which the person's archive does not know of yet, at most this many.
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError>;
 }
 
 /// One record to write.
@@ -183,6 +193,13 @@ pub enum Execution {
     },
     /// Of a measure: asks for its approval.
     Measure(MeasureId),
+    /// Looks after the transfers of ownership of a case that are open.
+    Transfers {
+        /// The case.
+        case: CaseId,
+        /// Counts the times at which it is looked at: at most one execution for each.
+        slot: i64,
+    },
 }
 
 impl Execution {
@@ -197,6 +214,7 @@ impl Execution {
             Self::Case { case, run: 0 | 1 } => case.to_string(),
             Self::Case { case, run } => format!("{case}-run-{run}"),
             Self::Measure(measure) => measure.to_string(),
+            Self::Transfers { case, slot } => format!("{case}-transfers-{slot}"),
         }
     }
 }

@@ -50,7 +50,8 @@ KINDS = [
     "verification_completed", "notification_sent", "revocation_failed", "approval_requested", "task_opened",
     "case_closed", "plan_previewed", "approval_decided", "population_counted", "evidence_exported", "approval_escalated",
     "approval_expired", "task_closed", "case_held", "case_released", "case_cancelled", "access_restored",
-    "restoration_triggered", "measure_requested", "measure_began", "measure_ended",
+    "restoration_triggered", "measure_requested", "measure_began", "measure_ended", "ownership_transferred", "data_held",
+    "archive_read",
 ]
 REVIEW_KINDS = ("task_opened", "task_closed", "notification_sent", "approval_escalated")
 OUTCOMES = ["success", "failure", "not_applicable", "pending"]

@@ -419,4 +419,27 @@ impl CaseStore for DynamoCases {
     async fn headcount(&self) -> Result<u64, StoreError> {
         Ok(try_join_all((0..SHARDS).map(|shard| self.counted(shard))).await?.into_iter().sum())
     }
+
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        let items = self.due_by(item::TRANSFERS.to_owned(), Some(now), limit).await?;
+        let id = |item: &Item| {
+            let case = attribute(item, "pk").strip_prefix("CASE#")?.parse().ok()?;
+            Some((case, attribute(item, "sk").strip_prefix("SYS#")?.parse().ok()?))
+        };
+        Ok(items.iter().filter_map(id).collect())
+    }
+
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting((item::archive_shard, "CASE#"), now, limit).await
+    }
+
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        let items = self.due_by(item::HOLDS.to_owned(), Some(now), limit).await?;
+        let id = |item: &Item| attribute(item, "pk").strip_prefix("MEASURE#")?.parse().ok();
+        Ok(items.iter().filter_map(id).collect())
+    }
 }

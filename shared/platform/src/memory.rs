@@ -336,6 +336,24 @@ impl CaseStore for MemoryCases {
         let people: Vec<Person> = self.all("PERSON")?;
         Ok(people.iter().filter(|person| item::is_here(person)).count() as u64)
     }
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        let due = |system: &SystemRecord| item::transfers_due(system).is_some_and(|at| at <= now);
+        let due = self.all_systems()?.into_iter().filter(due);
+        Ok(due.map(|system| (system.case_id, system.system)).take(limit).collect())
+    }
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let due = |case: &CaseRecord| item::archive_due(case).is_some_and(|at| at <= now);
+        Ok(self.all_cases()?.into_iter().filter(due).map(|case| case.case_id).take(limit).collect())
+    }
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        let measures: Vec<Measure> = self.all("MEASURE")?;
+        let due = |measure: &Measure| item::hold_due(measure).is_some_and(|at| at <= now);
+        Ok(measures.into_iter().filter(due).map(|measure| measure.measure_id).take(limit).collect())
+    }
 }
 
 impl MemoryCases {
@@ -481,7 +499,7 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) => None,
+            Execution::Measure(_) | Execution::Transfers { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

@@ -45,6 +45,7 @@ impl Workflow for StepFunctions {
         let input = match execution {
             Execution::Case { case, .. } => json!({"case_id": case}),
             Execution::Measure(measure) => json!({"measure": measure}),
+            Execution::Transfers { case, .. } => json!({"transfers": case}),
         };
         self.begin(&execution.name(), &input).await.map(|(started, _)| started)
     }

@@ -63,6 +63,7 @@ fn request(
         status: MeasureStatus::Requested,
         approval,
         look_at: None,
+        archive_hold: None,
         cases: Vec::new(),
         log: vec![line],
         version: 1,

@@ -94,6 +94,12 @@ coded! {
         MeasureBegan = 24 as "measure_began",
         /// What was asked for is over.
         MeasureEnded = 25 as "measure_ended",
+        /// Something that the person owned has another owner, or leaver could not give it one.
+        OwnershipTransferred = 26 as "ownership_transferred",
+        /// The person's archive was put under a legal hold, or the hold was taken off it.
+        DataHeld = 27 as "data_held",
+        /// Somebody looked at the person's archive.
+        ArchiveRead = 28 as "archive_read",
     }
 }
 
