@@ -12,10 +12,11 @@ use leaver_domain::{
     time::Timestamp,
     transfers::TransferState,
 };
+use leaver_platform::{memory::MemoryLedger, memory_log::MemoryObjects};
 use leaver_sweep::{Sweep, Swept};
 use leaver_tests::{
     failing::{Failing, When},
-    flow::{House, appending},
+    flow::{House, ORIGIN, appending},
     sandbox::now,
 };
 use serde_json::{Value, json};
@@ -126,9 +127,14 @@ async fn a_vendor_that_takes_nothing_on_holds_nobody_up_and_is_asked_again_until
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_dies_anywhere_asks_for_nothing_twice() {
+    let mut house = House::new().await;
+    let pristine = house.cases.copy();
     for when in [When::Before, When::After] {
         for call in 0.. {
-            let house = House::new().await;
+            house.stage.reset().await;
+            house.cases = pristine.copy();
+            house.ledger = MemoryLedger::new(ORIGIN);
+            house.objects = MemoryObjects::default();
             let case = recorded(&house, "john.doe").await;
             house.plan(&house.cases, &case).await.unwrap();
             let failing = Failing::at(&house.cases, call, when);

@@ -30,7 +30,7 @@ fn arrows_point_down_only() {
     assert_eq!(needs("leaver-platform"), ["leaver-domain"]);
     assert_eq!(needs("leaver-evidence"), ["leaver-domain"]);
     assert_eq!(needs("leaver-export"), ["leaver-domain", "leaver-evidence"]);
-    for function in ["webhook", "plan", "close", "ledger", "publish", "sweep", "population", "signals", "api"]
+    for function in ["webhook", "plan", "close", "ledger", "publish", "sweep", "population", "archive", "signals", "api"]
     {
         assert_eq!(needs(&format!("leaver-{function}")), ["leaver-domain"], "{function}");
     }

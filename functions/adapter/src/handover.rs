@@ -7,7 +7,7 @@ use leaver_adapters::{
     run::{Done, Survey},
 };
 use leaver_domain::{
-    case::{CaseRecord, Happening, Mode, SystemRecord},
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
     fault::Fault,
     inventory::{Asset, Inventory},
     ledger::{EventKind, Outcome},
@@ -142,13 +142,20 @@ pub(crate) fn settle(
     true
 }
 
-/// Follows the open transfers of a case that has come to rest. While it is at work, its own steps look.
+/// Whether nobody else is at this record: the case has come to rest, or this system has while the case waits for others.
+fn is_free(case: &CaseRecord, record: &SystemRecord) -> bool {
+    use SystemStatus::{Denied, ManualTask, NotApplicable, Verified};
+    let rests = matches!(record.status, Verified | NotApplicable | ManualTask | Denied);
+    case.status.is_settled() || (case.status == CaseStatus::Running && !case.is_closing() && rests)
+}
+
+/// Follows the open transfers of a system that has come to rest. While it is at work, its own steps look.
 pub(crate) async fn follow(
     system: &System<'_>,
     case: &CaseRecord,
     mut record: SystemRecord,
 ) -> Result<(), Fault> {
-    if !case.status.is_settled() || !record.transfers.iter().any(Transfer::is_open) {
+    if !is_free(case, &record) || !record.transfers.iter().any(Transfer::is_open) {
         return Ok(());
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;

@@ -49,8 +49,8 @@ impl std::fmt::Debug for S3Objects {
 
 /// One request.
 pub(crate) struct Ask<'a> {
-    method: Method,
-    key: &'a str,
+    pub(crate) method: Method,
+    pub(crate) key: &'a str,
     /// In the order of the names.
     pub(crate) query: Vec<(&'static str, String)>,
     /// In the order of the names, which are in lower case.

@@ -101,7 +101,7 @@ pub(super) fn schemas() -> Value {
     let measure = json!({
         "measure_id": text, "kind": text, "what": {"type": "object"}, "person": maybe(&json!({"type": "object"})),
         "requested_by": text, "reason": text, "requested_at": time, "until": maybe(&time), "status": status,
-        "approval": named(approval), "cases": names});
+        "approval": named(approval), "cases": names, "archive_hold": maybe(&json!({"type": "object"}))});
     let known = json!({
         "username": text, "employee_id": text, "name": text, "employment": text, "department": text,
         "manager": maybe(&text), "status": {"enum": ["active", "leaving", "left"]}, "contract_end": maybe(&date),

@@ -1,7 +1,7 @@
 //! What a user owned in Drive and Calendar goes to somebody else by the Data Transfer API: asked for once, moved by Google over
 //! minutes or hours, and followed by reading the transfer again.
 
-use super::read::{CUSTOMER, page_list};
+use super::read::{CUSTOMER, list};
 use crate::{
     handover::Progress,
     http::{Command, Query, Reader, Writer},
@@ -78,7 +78,7 @@ async fn application(http: &Reader, asset: &str) -> Result<String, Fault> {
     let known = APPLICATIONS.iter().find(|(id, ..)| *id == asset);
     let (.., name) = known.ok_or_else(crate::handover::misnamed)?;
     let query = Query::get(["admin", "datatransfer", "v1", "applications"]).query("customerId", CUSTOMER);
-    let all: Vec<Application> = page_list(http, query, "applications").await?;
+    let all: Vec<Application> = list(http, query, "applications").await?;
     let found = all.into_iter().find(|one| one.name.eq_ignore_ascii_case(name));
     found.map(|one| one.id).ok_or_else(|| {
         Fault::new(
@@ -100,7 +100,7 @@ async fn newest(
         .query("oldOwnerUserId", from)
         .query("newOwnerUserId", to)
         .query("maxResults", 100);
-    let all: Vec<Transfer> = page_list(http, query, "dataTransfers").await?;
+    let all: Vec<Transfer> = list(http, query, "dataTransfers").await?;
     let known = all.iter().filter_map(|one| Some((one.request_time?, one.progress(application)?)));
     Ok(known.max_by_key(|(at, _)| *at))
 }

@@ -148,16 +148,11 @@ fn page_of<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<(Vec<T>, 
     Ok((list, token))
 }
 
-/// A list to its end, from another of Google's services.
-pub(super) async fn page_list<T: DeserializeOwned>(
+pub(super) async fn list<T: DeserializeOwned>(
     http: &Reader,
     first: Query,
     name: &str,
 ) -> Result<Vec<T>, Fault> {
-    list(http, first, name).await
-}
-
-async fn list<T: DeserializeOwned>(http: &Reader, first: Query, name: &str) -> Result<Vec<T>, Fault> {
     let next = |token: Option<&str>| {
         Ok(token.map_or_else(|| first.clone(), |token| first.clone().query("pageToken", token)))
     };
