@@ -2,10 +2,11 @@
 //! endpoint of a service account with domain-wide delegation.
 
 mod domain;
+mod transfer;
 
 use crate::{
     credentials::{Maker, pairs},
-    twin::{AccountView, Ask, Reply, Twin, World, claims, slice, token_reply},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, claims, slice, token_reply},
 };
 use domain::{
     Device, HELP_DESK_ROLE, PRODUCT, SKUS, SUPER_ROLE, User, device_json, groups, licence_json, role_json,
@@ -31,6 +32,7 @@ struct GoogleWorkspace {
     groups: BTreeMap<String, String>,
     devices: Vec<Device>,
     log: BTreeMap<String, Vec<Value>>,
+    transfers: transfer::Transfers,
     made: u32,
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         groups: groups(),
         devices: Vec::new(),
         log: BTreeMap::new(),
+        transfers: transfer::Transfers::default(),
         made: 0,
     };
     for (index, sample) in world.people_in(ID).enumerate() {
@@ -381,6 +384,10 @@ impl Twin for GoogleWorkspace {
                 self.activities(ask, key, application)
             }
             (_, ["apps", "licensing", "v1", "product", rest @ ..]) => self.licensing(ask, rest),
+            (_, ["admin", "datatransfer", "v1", rest @ ..]) => {
+                let known = |id: &str| self.users.iter().any(|user| user.id == id);
+                self.transfers.answer(ask, rest, &known)
+            }
             _ => not_found(),
         }
     }
@@ -412,6 +419,15 @@ impl Twin for GoogleWorkspace {
                 .chain(user.licences.clone())
                 .collect(),
         }
+    }
+
+    /// `PUT /_sandbox/google_workspace/transfers-fail`: from now on every transfer of ownership fails.
+    fn face(&mut self, ask: &Ask) -> Option<Face> {
+        if (ask.method.as_str(), ask.segments().as_slice()) != ("PUT", &[ID, "transfers-fail"]) {
+            return None;
+        }
+        self.transfers.failing = true;
+        Some(Face::Answer(Reply::empty(204)))
     }
 }
 

@@ -218,6 +218,14 @@ impl Linear {
                 user.teams.retain(|(membership, _)| membership != id);
             }
             "teamMembershipCreate" => self.join(&variables["input"])?,
+            "projectUpdate" => {
+                let lead = json!({"id": variables["input"]["leadId"]});
+                if !self.user(&lead)?.active {
+                    return Err(INPUT);
+                }
+                let known = self.projects.iter_mut().find(|project| project["id"] == variables["id"]);
+                known.ok_or(MISSING)?["lead"] = lead["id"].clone();
+            }
             _ => return Err(UNKNOWN),
         }
         Ok(json!({"success": true, "lastSyncId": 1}))

@@ -176,6 +176,30 @@ impl Salesforce {
         Reply::empty(204)
     }
 
+    /// Gives records to other owners, each by itself. Nobody who is not active becomes one.
+    fn reassign(&mut self, body: &Value) -> Reply {
+        let records = body["records"].as_array().cloned().unwrap_or_default();
+        if records.is_empty() || records.len() > 200 {
+            return error(400, "INVALID_INPUT", "between one and 200 records");
+        }
+        let mut told = Vec::new();
+        for record in records {
+            let object = record["attributes"]["type"].as_str().unwrap_or_default().to_owned();
+            let id = record["id"].as_str().unwrap_or_default().to_owned();
+            let active = self.field("User", &record["OwnerId"], "IsActive") == true;
+            let row = self.row(&object, &id).filter(|row| active && row.get("OwnerId").is_some());
+            told.push(match row {
+                Some(row) => {
+                    row["OwnerId"] = record["OwnerId"].clone();
+                    json!({"id": id, "success": true, "errors": []})
+                }
+                None => json!({"id": id, "success": false, "errors": [
+                    {"statusCode": "INACTIVE_OWNER_OR_USER", "message": "invalid owner", "fields": ["OwnerId"]}]}),
+            });
+        }
+        Reply::json(200, Value::Array(told))
+    }
+
     /// Whether the user still has a permission set that needs this licence.
     fn needed(&self, user: &Value, licence: &Value) -> bool {
         self.tables.get("PermissionSetAssignment").into_iter().flatten().any(|row| {
@@ -295,6 +319,7 @@ impl Twin for Salesforce {
             ("GET", []) => Reply::json(200, json!({"sobjects": "/sobjects", "query": "/query"})),
             ("GET", ["query"]) => self.query(ask.param("q")),
             ("GET", ["query", locator]) => self.more(locator),
+            ("PATCH", ["composite", "sobjects"]) => self.reassign(&ask.json()),
             ("PATCH", ["sobjects", object, id]) => self.update(object, id, &ask.json()),
             ("DELETE", ["sobjects", object, id]) => self.remove(object, id),
             ("POST", ["sobjects", object]) => self.insert(object, &ask.json()),

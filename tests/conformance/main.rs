@@ -11,6 +11,7 @@ mod custom;
 mod custom_scim;
 mod equipment;
 mod figma;
+mod handover;
 mod hris;
 mod linear;
 mod notion;

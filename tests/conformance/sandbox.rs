@@ -209,8 +209,9 @@ pub fn full_scope() -> Scope {
         RemoveLicence,
         RecordEnd,
         OpenTicket,
+        TransferOwnership,
     ];
-    Scope { kinds: kinds.into(), grants: None, contain_only: false }
+    Scope { kinds: kinds.into(), grants: None, contain_only: false, preserve: false }
 }
 
 /// Settings of the risk rules as in the default policy.

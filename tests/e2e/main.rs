@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
+mod archive;
 mod batches;
 mod checkpoint;
 mod doors;
@@ -56,6 +57,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     doors::events_tell_what_is_new_and_nothing_twice,
     doors::the_doctor_says_which_credential_is_rejected,
     signals::a_termination_is_told_to_the_bucket_and_to_the_receiver,
+    archive::what_is_archived_is_what_its_manifest_says_and_a_hold_reaches_it,
     stores::every_write_is_conditional,
     stores::a_before_state_is_kept_once_whatever_its_size,
     stores::what_is_held_is_listed_as_long_as_it_is,

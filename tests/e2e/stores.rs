@@ -119,6 +119,7 @@ pub(crate) async fn every_request_is_listed_and_the_most_urgent_first(house: Arc
             status: MeasureStatus::Requested,
             approval,
             look_at: None,
+            archive_hold: None,
             cases: Vec::new(),
             log: Vec::new(),
             version: 1,

@@ -382,6 +382,7 @@ async fn emergencies_pass_loudly_and_what_takes_nothing_does_not_count() {
         effective_at: now(),
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::default(),
         measure: None,

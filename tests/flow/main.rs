@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
 
 mod approvals;
+mod archive;
 mod batch;
 mod brake;
 mod canary;
@@ -11,6 +12,7 @@ mod consent;
 mod export;
 mod failures;
 mod forcing;
+mod handover;
 mod held;
 mod intake;
 mod measures;

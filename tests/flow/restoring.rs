@@ -462,6 +462,7 @@ async fn permissions_are_given_and_exactly_those_are_taken_back() {
         effective_at: now(),
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: given,
         measure: Some(measure()),

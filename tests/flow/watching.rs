@@ -61,7 +61,7 @@ async fn ended(username: &str, days: u32) -> (House, CaseId) {
 async fn look_over(house: &House, store: &dyn CaseStore, case: &CaseId, day: u32) -> bool {
     let reverify = Some(Target { case_id: case.clone(), day });
     let plan = leaver_plan::Plan { policy: &house.policy, store, workflow: &house.workflow, now: now() };
-    let input = leaver_plan::Input { case_id: None, check: None, measure: None, reverify: reverify.clone() };
+    let input = leaver_plan::Input { reverify: reverify.clone(), ..Default::default() };
     let Ok(planned) = leaver_plan::handle(&plan, input).await else { return false };
     assert_eq!((&planned.case_id, &planned.reverify), (&None, &reverify));
     for item in &planned.systems {

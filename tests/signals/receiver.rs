@@ -236,6 +236,7 @@ async fn the_key_set_is_served_without_a_token() {
         archives: &office.objects.kept,
         tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
         now: leaver_tests::sandbox::now(),
+        vault: None,
         sleep: &|_| Box::pin(async {}),
     };
     let get = async |path: &str| {

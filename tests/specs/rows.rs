@@ -72,6 +72,7 @@ pub(crate) const ROWS: &[Row] = &[
             OpenApi("google-reports-v1.openapi.json", ""),
             OpenApi("google-gmail-v1.openapi.json", ""),
             OpenApi("google-licensing-v1.openapi.json", ""),
+            OpenApi("google-datatransfer-v1.openapi.json", ""),
         ],
     ),
     row("hris", &[OpenApi("bamboohr.json", "")]),

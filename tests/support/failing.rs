@@ -290,4 +290,17 @@ impl CaseStore for Failing<'_> {
     async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         self.go(self.inner.lease(name)).await
     }
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        self.go(self.inner.transfers_due(now, limit)).await
+    }
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.archives_due(now, limit)).await
+    }
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        self.go(self.inner.holds_due(now, limit)).await
+    }
 }

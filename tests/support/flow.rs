@@ -184,18 +184,8 @@ impl House {
         now: Timestamp,
     ) -> Result<leaver_plan::Output, Fault> {
         let plan = leaver_plan::Plan { policy: &self.policy, store, workflow: &self.workflow, now };
-        leaver_plan::handle(
-            &plan,
-            leaver_plan::Input {
-                case_id: Some(case.clone()),
-                check: None,
-                roster: None,
-                measure: None,
-                reverify: None,
-                batch: None,
-            },
-        )
-        .await
+        leaver_plan::handle(&plan, leaver_plan::Input { case_id: Some(case.clone()), ..Default::default() })
+            .await
     }
 
     /// One step of one system.

@@ -242,6 +242,7 @@ impl House {
             archives: &self.objects,
             tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
             now,
+            vault: None,
             sleep: &|_| Box::pin(async {}),
         };
         let answer = leaver_api::handle(&api, asked).await;

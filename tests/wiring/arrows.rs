@@ -38,6 +38,7 @@ fn arrows_point_down_only() {
         "publish",
         "sweep",
         "population",
+        "archive",
         "batch",
         "signals",
         "canary",

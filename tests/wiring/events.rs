@@ -37,6 +37,7 @@ fn the_ledgers_event_has_the_records_present_form() {
         effective_at: at,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         measure: None,

@@ -225,6 +225,35 @@ fn the_signals_may_do_nothing_to_the_log() {
     }
 }
 
+/// Who writes an archive cannot read it, and who reads one cannot change it; both by their roles and by the bucket itself.
+#[test]
+fn an_archive_is_written_by_one_role_and_read_by_another() {
+    let text = read("infra/template.yaml");
+    let part = |name: &str| {
+        let (_, rest) = text.split_once(&format!("\n  {name}:\n")).expect("it is there");
+        rest.split_once("\n\n").expect("its end").0
+    };
+    let (writes, reads, bucket) = (part("ArchiveRole"), part("ComplianceRole"), part("ArchiveBucketPolicy"));
+    for forbidden in ["s3:GetObject", "s3:DeleteObject", "s3:BypassGovernanceRetention", "LedgerTable"] {
+        assert!(!writes.contains(forbidden), "{forbidden}");
+    }
+    for forbidden in ["s3:PutObject", "s3:DeleteObject", "s3:BypassGovernanceRetention", "EvidenceBucket"] {
+        assert!(!reads.contains(forbidden), "{forbidden}");
+    }
+    let names = |role: &str| {
+        text.matches(&format!("leaver-${{Environment}}-archive-${{AWS::AccountId}}/{role}")).count()
+    };
+    assert_eq!(names("archive/users/*"), 2, "no other role reaches into it");
+    let denies =
+        template()["Resources"]["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"].clone();
+    let denies = denies.as_sequence().expect("statements").clone();
+    assert!(denies.iter().all(|one| one["Effect"] == "Deny"), "it grants nobody anything");
+    assert!(bucket.contains("ComplianceRole.Arn") && bucket.contains("ArchiveRole.Arn"));
+    // The bucket's rule goes by the stack's parameter, the locks by the policy.
+    let days = template()["Parameters"]["ArchiveRetentionDays"]["Default"].as_u64();
+    assert_eq!(days, Some(u64::from(shipped("prod").data.retention_days)));
+}
+
 #[test]
 fn the_policy_names_the_systems_of_the_registry() {
     let registry: BTreeSet<&str> = SPECS.iter().map(|spec| spec.id).collect();

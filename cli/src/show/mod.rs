@@ -2,6 +2,7 @@
 
 mod approvals;
 mod batches;
+mod data;
 mod policy;
 mod watch;
 
@@ -365,6 +366,8 @@ fn notes(case: &Value) -> Vec<String> {
         for lost in list(system, "not_restorable").iter().filter_map(Value::as_str) {
             lines.push(format!("{name}: does not come back: {lost}"));
         }
+        lines.extend(data::transfers(&name, system));
+        lines.extend(data::preserved(&name, system));
         lines.extend(owned(&name, system));
         for action in list(system, "parked") {
             lines.push(format!(
@@ -378,6 +381,7 @@ fn notes(case: &Value) -> Vec<String> {
             lines.push(format!("{name}: known to live on: {}{until}", text(residual, "/what")));
         }
     }
+    lines.extend(data::archive(case));
     lines
 }
 
@@ -402,6 +406,8 @@ fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> +
         let all: Vec<String> = list(system, "owned")
             .iter()
             .filter(|asset| asset["next"] == next)
+            // How far those are is told beside.
+            .filter(|asset| !list(system, "transfers").iter().any(|one| one["asset"] == asset["id"]))
             .map(|asset| named(&text(asset, "/kind").replace('_', " "), &text(asset, "/name")))
             .collect();
         let more = all.len().saturating_sub(NAMED);

@@ -5,6 +5,7 @@
 
 mod ending;
 mod gate;
+mod handover;
 mod neighbours;
 mod restore;
 mod reverify;
@@ -23,6 +24,7 @@ use leaver_domain::{
     plan::Scope,
     policy::Policy,
     ports::{CaseStore, StoreError},
+    preservation,
     roster::RosterStore,
     time::Timestamp,
 };
@@ -62,6 +64,8 @@ pub enum Step {
     Check,
     /// List all accounts.
     Roster,
+    /// Look after transfers of ownership that are open.
+    Transfers,
 }
 
 /// One item of the Map.
@@ -124,6 +128,10 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
     let case = case.ok_or_else(|| internal(format!("there is no case {id}")))?;
     let record = system.store.system(id, system.id).await.map_err(stored)?;
     let record = record.ok_or_else(|| internal(format!("{id} has no record for {}", system.id)))?;
+    if input.step == Step::Transfers {
+        handover::follow(system, &case, record).await?;
+        return Ok(output(None));
+    }
     let status = match input.step {
         // Only the execution's first step lets a case run, and it opens the review of an emergency. Until then, and where
         // the case is held or called off, no system is touched, whoever invokes this.
@@ -133,7 +141,9 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
         Step::Reverify => reverify::reverify(system, &case, record).await?,
-        Step::Verify | Step::Check | Step::Roster => verify::verify(system, &case, record).await?,
+        Step::Verify | Step::Check | Step::Roster | Step::Transfers => {
+            verify::verify(system, &case, record).await?
+        }
     };
     Ok(output(Some(status)))
 }
@@ -156,7 +166,41 @@ impl System<'_> {
     async fn scope(&self, person: &Person, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
         let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
         let at = record.started_at.unwrap_or_else(|| self.now());
-        Ok(measures::scope_for(self.policy, person, case, self.id, &measures, at))
+        let scope = measures::scope_for(self.policy, person, case, self.id, &measures, at);
+        Ok(self.within(scope, person, case, record, &measures))
+    }
+
+    /// The same, days later: by the measures that are in force now.
+    async fn scope_again(
+        &self,
+        person: &Person,
+        case: &CaseRecord,
+        record: &SystemRecord,
+    ) -> Result<Scope, Fault> {
+        let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
+        let scope = measures::scope_again(self.policy, person, case, self.id, &measures, self.now());
+        Ok(self.within(scope, person, case, record, &measures))
+    }
+
+    /// What was preserved at the first attempt stays so: a hold that is released between a step and the read behind it must not
+    /// make the read fail.
+    fn within(
+        &self,
+        mut scope: Scope,
+        person: &Person,
+        case: &CaseRecord,
+        record: &SystemRecord,
+        measures: &[Measure],
+    ) -> Scope {
+        let reason = || preservation::reason(Some(case), person, measures, self.now());
+        scope.preserve = record.preserved.is_some() || reason().is_some();
+        scope
+    }
+
+    /// Why the person's data has to be kept, if so.
+    async fn preserved(&self, person: &Person, case: &CaseRecord) -> Result<Option<String>, Fault> {
+        let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
+        Ok(preservation::reason(Some(case), person, &measures, self.now()))
     }
 
     /// Writes a record that was changed; its version goes up by one.

@@ -19,6 +19,7 @@ use leaver_domain::{
     measures,
     person::{Person, PersonStatus},
     plan::Plan,
+    transfers::{Transfer, TransferState},
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -72,6 +73,8 @@ pub(crate) struct Target {
     /// What there was before, where not all of it comes back.
     whole: Option<Inventory>,
     permissions: BTreeSet<String>,
+    /// What somebody else owns by now.
+    given: Vec<String>,
 }
 
 impl Target {
@@ -80,17 +83,31 @@ impl Target {
             Some(earlier) => before(system, earlier).await?,
             None => None,
         };
+        let given = given(system, case).await?;
         let permissions = case.permissions_in(system.id);
         if !case.by_role {
-            return Ok(Self { before, whole: None, permissions });
+            return Ok(Self { before, whole: None, permissions, given });
         }
         let needed = before.clone().map(|before| needed(system, person, before));
-        Ok(Self { before: needed, whole: before, permissions })
+        Ok(Self { before: needed, whole: before, permissions, given })
     }
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted { before: self.before.as_ref(), permissions: &self.permissions }
     }
+}
+
+/// What somebody else owns since the case that is restored.
+async fn given(system: &System<'_>, case: &CaseRecord) -> Result<Vec<String>, Fault> {
+    let Some(earlier) = &case.restores else { return Ok(Vec::new()) };
+    let record = system.store.system(earlier, system.id).await.map_err(stored)?;
+    let transfers = record.map(|record| record.transfers).unwrap_or_default();
+    let gone = |one: &&Transfer| matches!(one.state, TransferState::Running | TransferState::Done);
+    let named = |one: &Transfer| {
+        let to = one.to.as_ref().map(|to| format!(" went to {to}")).unwrap_or_default();
+        format!("ownership of {} {}{to}", one.kind, one.name)
+    };
+    Ok(transfers.iter().filter(gone).map(named).collect())
 }
 
 /// What there was before a case. Whoever was suspended when they left had been shut by then: it is what there was before that.
@@ -252,6 +269,7 @@ async fn finish(
     let lost = |before, after| restore::not_restorable(system.adapter, before, after);
     let before = target.whole.as_ref().or(target.before.as_ref());
     record.not_restorable = before.zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
+    record.not_restorable.extend(target.given.iter().cloned());
     record.log.push(Happening {
         kind: EventKind::AccessRestored,
         at: now,

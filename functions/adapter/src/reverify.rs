@@ -6,7 +6,6 @@ use leaver_domain::{
     case::{CaseRecord, SystemRecord, SystemStatus},
     fault::Fault,
     inventory::State,
-    measures,
     watch::{self, Reading, Standing},
 };
 use serde_json::json;
@@ -53,8 +52,7 @@ async fn read(
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
     let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
-    let known = system.store.measures_of(&person.username).await.map_err(stored)?;
-    let scope = measures::scope_again(system.policy, &person, case, system.id, &known, system.now());
+    let scope = system.scope_again(&person, case, record).await?;
     let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     let (found, left) =
         run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await?;

@@ -3,7 +3,7 @@
 use crate::{
     System,
     ending::{Ending, tell},
-    gate, internal,
+    gate, handover, internal,
     neighbours::Neighbours,
     restore, revocation, stored, verb,
 };
@@ -55,10 +55,13 @@ async fn work(
     }
     let scope = system.scope(&person, case, &record).await?;
     let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
-    let survey = match run::survey(system.adapter, system.http, &job).await {
+    let mut survey = match run::survey(system.adapter, system.http, &job).await {
         Ok(survey) => survey,
         Err(fault) => return failed(system, case, record, fault).await,
     };
+    let transfers = record.transfers.clone();
+    handover::plan(system, case, &person, &scope, &mut record, &mut survey).await?;
+    record.preserved = record.preserved.take().or(system.preserved(&person, case).await?);
     if case.dry_run {
         return previewed(system, case, record, survey).await;
     }
@@ -66,6 +69,7 @@ async fn work(
         return absent(system, case, record, survey).await;
     }
     let ending = Ending::of(system, case).await?;
+    handover::settle(system, case, &mut record, &transfers);
     begin(system, case, &person, &mut record, (&survey, ending.as_ref())).await?;
     if record.status == SystemStatus::AwaitingApproval {
         return Ok(record.status);
@@ -132,6 +136,7 @@ pub(crate) fn actor(system: &System<'_>) -> String {
 
 /// Takes what an attempt did, and what it read afterwards, into the record. What it failed with, if it did.
 pub(crate) fn take_in(record: &mut SystemRecord, report: &Report) -> Option<Fault> {
+    handover::took(record, &report.done);
     let one = |done: &Done| ActionTaken { action: done.action.clone(), outcome: done.outcome, at: done.at };
     record.actions.extend(report.done.iter().map(one));
     if let Some(after) = &report.after {
@@ -172,8 +177,12 @@ async fn finish(
     report: Report,
     more: Value,
 ) -> Result<SystemStatus, Fault> {
+    let transfers = record.transfers.clone();
     if let Some(fault) = take_in(&mut record, &report) {
         return failed(system, case, record, fault).await;
+    }
+    if let Some(after) = &report.after {
+        handover::look(system, &mut record, after).await;
     }
     let now = system.now();
     record.status = SystemStatus::Revoked;
@@ -195,6 +204,12 @@ async fn finish(
         "owned_total": record.owned_total, "parked": parked(&record),
         "verification": {"status": "read_back", "verified_at": now, "verifier": actor(system)},
     });
+    if !record.transfers.is_empty() {
+        tell(&mut facts, json!({"transfers": handover::shown(record.transfers.iter())}));
+    }
+    if let Some(why) = &record.preserved {
+        tell(&mut facts, json!({"preserved": why}));
+    }
     tell(&mut facts, more);
     record.log.push(Happening {
         kind: EventKind::AccessRevoked,
@@ -205,6 +220,7 @@ async fn finish(
         risk: record.risk.as_ref().map(|risk| risk.level),
         facts,
     });
+    handover::settle(system, case, &mut record, &transfers);
     system.save(&mut record).await?;
     Ok(record.status)
 }

@@ -1,6 +1,6 @@
 //! The delayed, independent read: what was revoked or given back is read again, from nothing but the person.
 
-use crate::{System, internal, restore, revocation, stored};
+use crate::{System, handover, internal, restore, revocation, stored};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
     case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus},
@@ -36,9 +36,12 @@ pub(crate) async fn verify(
         Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,
     };
     let now = system.now();
+    let transfers = record.transfers.clone();
     let fault = match read {
         Ok((found, left)) => {
             record.after = Some(found.state());
+            handover::look(system, &mut record, &found).await;
+            handover::settle(system, case, &mut record, &transfers);
             let unmet = match case.mode {
                 Mode::Reactivate => leaver_adapters::restore::not_restored,
                 Mode::Leave | Mode::Partial | Mode::Suspend => run::not_verified,

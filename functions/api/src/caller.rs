@@ -18,6 +18,8 @@ pub enum Role {
     Auditor,
     /// Runs leaver itself.
     Operator,
+    /// Looks at what is archived of people.
+    Compliance,
 }
 
 impl Role {
@@ -29,6 +31,7 @@ impl Role {
             "security" => Self::Security,
             "auditor" => Self::Auditor,
             "operator" => Self::Operator,
+            "compliance" => Self::Compliance,
             _ => return None,
         })
     }

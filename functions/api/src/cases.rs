@@ -47,9 +47,8 @@ struct OpenCase {
     dry_run: bool,
     #[serde(default)]
     emergency: bool,
-    /// Nothing is deleted by what leaver does today; it is taken so that callers need not know that.
-    #[serde(default, rename = "preserve_data")]
-    _preserve_data: bool,
+    #[serde(default)]
+    preserve_data: bool,
 }
 
 #[derive(Deserialize)]
@@ -339,6 +338,7 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase, person: &Person) -> Res
         effective_at: asked.effective_at.unwrap_or(api.now),
         dry_run: asked.dry_run,
         emergency: asked.emergency,
+        preserve_data: asked.preserve_data,
         // Where only single systems are named, the case is about those alone.
         grants: Some(grants).filter(|grants| !grants.is_empty()),
         permissions,

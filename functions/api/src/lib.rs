@@ -2,6 +2,7 @@
 //! holder may do, and shows nobody what they may not know of.
 
 mod approvals;
+mod archive;
 mod batches;
 mod call;
 mod caller;
@@ -37,6 +38,7 @@ use leaver_domain::{
     problem::{NotDone, Problem},
     roster::RosterStore,
     time::Timestamp,
+    vault::Vault,
 };
 use serde::Serialize;
 
@@ -64,6 +66,8 @@ pub struct Api<'a> {
     pub objects: &'a dyn ObjectStore,
     /// Where packs of evidence lie.
     pub archives: &'a dyn Archives,
+    /// Where archives of people lie; only of the function that serves these.
+    pub vault: Option<&'a dyn Vault>,
     /// Waits.
     pub sleep: Wait<'a>,
 }
@@ -160,6 +164,7 @@ async fn answer(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Repl
             employees::break_glass(api, &call, id).await
         }
         ("POST", ["api", "v1", "employees", id, "exceptions"]) => employees::except(api, &call, id).await,
+        ("GET", ["api", "v1", "employees", id, "archive"]) => archive::show(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "legal-hold"]) => employees::legal_hold(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "rehire"]) => employees::rehire(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "restore"]) => employees::restore_from(api, &call, id).await,

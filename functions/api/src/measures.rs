@@ -101,6 +101,7 @@ pub(crate) fn view(measure: &Measure) -> Value {
         "requested_at": measure.requested_at,
         "until": measure.until,
         "status": measure.status,
+        "archive_hold": measure.archive_hold,
         "approval": {
             "approval_id": measure.measure_id,
             "status": approval.status,

@@ -302,6 +302,7 @@ fn case_schemas() -> Value {
         "person": object(&["username", "employee_id"], json!({"username": text, "employee_id": text})),
         "reason": text, "trigger": {"type": "object"}, "policy_digest": of("Digest"), "created_at": time,
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
+        "preserve_data": flag, "archive": thing,
         "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text),
         "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
         "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
@@ -327,6 +328,7 @@ fn case_schemas() -> Value {
                 "properties": {"id": text, "kind": text, "name": text, "live_automation": {"type": "boolean"},
                                "next": {"enum": ["revoke", "transfer", "rotate", "task"]}}}},
             "owned_total": {"type": "integer"}, "parked": {"type": "array", "items": thing},
+            "transfers": things, "preserved": maybe(&text),
             "attempts": {"type": "integer"}, "fault": thing, "readings": things, "task": thing, "approval": thing, "manual": thing})),
     })
 }

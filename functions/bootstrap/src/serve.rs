@@ -11,8 +11,8 @@ use leaver_domain::{
     time::Timestamp,
 };
 use leaver_platform::{
-    Aws, Changed, DynamoCases, DynamoLedger, KmsSigner, S3Objects, SecretError, Secrets, StepFunctions,
-    changed,
+    Aws, Changed, DynamoCases, DynamoLedger, KmsSigner, S3Objects, S3Vault, SecretError, Secrets,
+    StepFunctions, changed,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Serialize, de::DeserializeOwned};
@@ -100,7 +100,9 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "canary" => crate::canary::canary(environment, &aws).await,
         None if handler == "export" => crate::export::export(environment, &aws).await,
         None if handler == "signals" => signals(environment, &aws).await,
-        None if handler == "api" => api(environment, &aws).await,
+        None if handler == "archive" => archive(environment, &aws).await,
+        None if handler == "compliance" => api(environment, &aws, Some(vault(environment, &aws)?)).await,
+        None if handler == "api" => api(environment, &aws, None).await,
         _ => Err(Misconfigured(format!("there is no function `{handler}`"))),
     }
 }
@@ -244,7 +246,25 @@ async fn reconcile(environment: &Environment, aws: &Aws) -> Result<(), Misconfig
     .await
 }
 
-async fn api(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
+fn vault(environment: &Environment, aws: &Aws) -> Result<S3Vault, Misconfigured> {
+    let bucket = environment.require("ARCHIVE_BUCKET")?;
+    S3Vault::new(aws, &bucket, None).map_err(|error| Misconfigured(error.to_string()))
+}
+
+async fn archive(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
+    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
+    let (bucket, key) = (environment.require("ARCHIVE_BUCKET")?, environment.require("ARCHIVE_KEY_ID")?);
+    let vault = S3Vault::new(aws, &bucket, Some(key)).map_err(|error| Misconfigured(error.to_string()))?;
+    run(aws, async |_: LambdaEvent<serde_json::Value>| {
+        let archiving =
+            leaver_archive::Archiving { policy: &policy, store: &store, vault: &vault, now: now() };
+        leaver_archive::handle(&archiving).await.map_err(internal)
+    })
+    .await
+}
+
+/// People's API; with the archive, where this is the function that shows it.
+async fn api(environment: &Environment, aws: &Aws, vault: Option<S3Vault>) -> Result<(), Misconfigured> {
     let (cases, policy) = (cases(environment, aws).await?, environment.policy()?);
     let ledger = DynamoLedger::new(aws, &environment.require("LEDGER_TABLE")?, &environment.origin()?);
     let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
@@ -269,6 +289,7 @@ async fn api(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> 
             archives: &objects,
             tokens: &tokens,
             now: now(),
+            vault: vault.as_ref().map(|vault| vault as &dyn leaver_domain::vault::Vault),
             sleep: &sleep,
         };
         Ok(leaver_api::handle(&api, &event.payload).await)

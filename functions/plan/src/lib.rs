@@ -19,6 +19,7 @@ use leaver_domain::{
     reviews::{self, About, ReviewKind},
     tasks,
     time::Timestamp,
+    transfers::Transfer,
     watch::{self, Standing, Target},
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,7 @@ pub struct Plan<'a> {
 }
 
 /// A case to plan, or a check of every adapter.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Input {
     /// The case.
     #[serde(default)]
@@ -57,6 +58,9 @@ pub struct Input {
     /// The batch that is to be fed, where it is one.
     #[serde(default)]
     pub batch: Option<BatchId>,
+    /// The case whose open transfers of ownership are to be looked after, where it is that.
+    #[serde(default)]
+    pub transfers: Option<CaseId>,
 }
 
 /// One item of the Map.
@@ -66,7 +70,7 @@ pub struct Item {
     pub case_id: Option<CaseId>,
     /// The system.
     pub system: String,
-    /// `run`, `check`, `reverify` or `roster`.
+    /// `run`, `check`, `reverify`, `roster` or `transfers`.
     pub step: &'static str,
 }
 
@@ -109,6 +113,14 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     }
     if input.roster.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "roster")).collect();
+        return Ok(Output { systems, ..empty() });
+    }
+    if let Some(case) = input.transfers {
+        let records = plan.store.systems(&case).await.map_err(store)?;
+        let open = records.iter().filter(|record| record.transfers.iter().any(Transfer::is_open));
+        let systems =
+            open.map(|record| item(Some(case.clone()), record.system.as_str(), "transfers")).collect();
+        // Nothing of the case itself is to be closed afterwards.
         return Ok(Output { systems, ..empty() });
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;

@@ -103,6 +103,7 @@ async fn suspend(
         effective_at: of.now,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         measure: None,

@@ -23,6 +23,8 @@ use std::collections::BTreeSet;
 const LIMIT: usize = 200;
 /// Most open tasks that are looked through: those that were handed on already stay in the list.
 const TASKS: usize = 1_000;
+/// For how long, in seconds, one execution looks after a case's transfers.
+const SLOT: i64 = 60;
 
 /// What the function works with.
 pub struct Sweep<'a> {
@@ -51,6 +53,8 @@ pub struct Swept {
     pub recovered: usize,
     /// Cases that a checkpoint covers now.
     pub sealed: usize,
+    /// Cases whose open transfers of ownership are looked after.
+    pub followed: usize,
     /// Tasks that went to somebody else.
     pub handed_on: usize,
     /// Cases that are through and are looked at again.
@@ -70,7 +74,8 @@ pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
     let sealed = seal_all(sweep, &mut swept).await;
     let handed_on = hand_on(sweep, &mut swept).await;
     let looked = watch::look_again(sweep, &mut swept).await;
-    started.and(sealed).and(handed_on).and(looked).map(|()| swept)
+    let followed = follow(sweep, &mut swept).await;
+    started.and(sealed).and(handed_on).and(looked).and(followed).map(|()| swept)
 }
 
 async fn start_due(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
@@ -104,6 +109,25 @@ async fn seal_all(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError
         if let Err(error) = seal(sweep, &case, swept).await {
             tracing::error!(%case, %error, "could not be sealed");
             swept.failed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Has the open transfers of ownership looked at. Only the adapters reach the vendors, so that an execution does it; within a
+/// slot of time a case gets one.
+async fn follow(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
+    let due = sweep.store.transfers_due(sweep.now, LIMIT).await?;
+    let cases: BTreeSet<CaseId> = due.into_iter().map(|(case, _)| case).collect();
+    for case in cases {
+        let execution = Execution::Transfers { case, slot: sweep.now.seconds() / SLOT };
+        match sweep.workflow.start(&execution).await {
+            Ok(Started::New) => swept.followed += 1,
+            Ok(Started::Already) => {}
+            Err(error) => {
+                tracing::error!(execution = execution.name(), %error, "transfers could not be looked after");
+                swept.failed += 1;
+            }
         }
     }
     Ok(())

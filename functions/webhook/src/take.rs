@@ -61,6 +61,7 @@ fn request(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, mode: Mode) ->
         effective_at: event.effective_at,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         moves: None,

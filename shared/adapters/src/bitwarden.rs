@@ -54,6 +54,7 @@ pub const SPEC: Spec = Spec {
         "The person keeps their own Bitwarden account and individual vault, unless its domain is claimed.",
         "Machine accounts of Secrets Manager that the member made keep working.",
         "The Public API does not tell the sessions of a member.",
+        "Collections that the member managed alone need another manager: leaver names nobody.",
     ],
     setup: &[
         "Sign in to the Bitwarden web app as an owner of the organisation (Teams or Enterprise plan).",

@@ -76,6 +76,7 @@ pub const SPEC: Spec = Spec {
         "Clones that were made are out of reach.",
         "Membership by an enterprise team ends where that team is managed.",
         "Removing a member deletes private forks.",
+        "Repositories of the person's own account are out of the organisation's reach: nobody can be made their owner.",
     ],
     setup: &[
         "Make a GitHub App in the organisation with the permissions below and install it for all repositories.",

@@ -8,6 +8,7 @@
 //! be read: what was found before is in the before-state, and a reading of a suspended user says that it does not know.
 //! That is no hole: for a suspended user mail is neither delivered nor forwarded, and delegates do not get in.
 
+mod handover;
 mod log;
 mod read;
 mod roster;
@@ -15,13 +16,14 @@ mod roster;
 use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{ACT_AS, Auth, Exchange, SigningKey},
+    handover::{Progress, account_of as handover_to, misnamed, parts},
     http::{Answer, Command, Reader, Writer},
     settings::Settings,
 };
 use async_trait::async_trait;
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, CredentialKind, Grant, GrantKind, Inventory, Sessions},
+    inventory::{Account, AccountStatus, Asset, CredentialKind, Grant, GrantKind, Inventory, Sessions},
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
@@ -55,10 +57,12 @@ pub const SPEC: Spec = Spec {
         "Stop forwarding and delegation of the mailbox first: Gmail refuses suspended users.",
         "Suspend the user and sign them out everywhere.",
         "Revoke OAuth tokens, app passwords and backup codes.",
+        "Have files and calendars moved to whoever takes over.",
         "Take administrative roles, groups, mobile devices and licences.",
     ],
     residuals: &[
         "What was delivered to forwarding addresses.",
+        "Google moves files and calendars by itself after it was asked; of calendars, events that are private or over stay.",
         "Live sessions cannot be listed: signing out is evidenced by Google's answer.",
     ],
     setup: &[
@@ -71,15 +75,17 @@ pub const SPEC: Spec = Spec {
     roster: Roster::Listed(
         "Every user of the customer, with last login and employee number; super and delegated administrators are marked.",
     ),
-    source: "Admin SDK directory_v1 20261104 and reports_v1 20260929, Gmail v1 20261005, Licensing v1 20251108",
+    source: "Admin SDK directory_v1 20261104 and reports_v1 20260929, Gmail v1 20261005, Licensing v1 20251108, \
+         Data Transfer datatransfer_v1",
 };
 
-const SCOPES: [&str; 9] = [
+const SCOPES: [&str; 10] = [
     "https://www.googleapis.com/auth/admin.directory.user",
     "https://www.googleapis.com/auth/admin.directory.user.security",
     "https://www.googleapis.com/auth/admin.directory.group",
     "https://www.googleapis.com/auth/admin.directory.rolemanagement",
     "https://www.googleapis.com/auth/admin.directory.device.mobile",
+    "https://www.googleapis.com/auth/admin.datatransfer",
     "https://www.googleapis.com/auth/admin.reports.audit.readonly",
     "https://www.googleapis.com/auth/apps.licensing",
     "https://www.googleapis.com/auth/gmail.settings.basic",
@@ -134,6 +140,8 @@ fn removal(grant: &Grant) -> Action {
         true => Action::contain(kind, &grant.id, &grant.name),
         false => Action::clean_up(kind, &grant.id, &grant.name),
     };
+    // Some time after its licence went, Google deletes what a user had.
+    let action = if grant.kind == GrantKind::Licence { action.losing_data() } else { action };
     // A filter's forwarding address would have to be verified by its owner again.
     if grant.id.starts_with("filter|") { action.irreversible() } else { action }
 }
@@ -263,6 +271,7 @@ impl Adapter for GoogleWorkspace {
         found.grants = mailbox.unwrap_or_default();
         found.grants.extend(roles.into_iter().chain(groups).chain(licences));
         found.credentials = credentials;
+        found.assets = handover::assets();
         Ok(found)
     }
 
@@ -330,8 +339,34 @@ impl Adapter for GoogleWorkspace {
         known.then(|| crate::asked_for(id))
     }
 
+    fn hands_over(&self, _asset: &Asset) -> bool {
+        true
+    }
+
+    async fn heir(&self, http: &Reader, who: &Person) -> Result<Option<Account>, Fault> {
+        let found = read::user(http, who).await?;
+        Ok(handover_to(found.map(|(user, matched_by)| read::account_of(&user, matched_by))))
+    }
+
+    async fn transferred(
+        &self,
+        http: &Reader,
+        found: &Inventory,
+        asset: &str,
+        to: &str,
+    ) -> Result<Progress, Fault> {
+        match &found.account {
+            Some(account) => handover::progress(http, account, asset, to).await,
+            None => Ok(Progress::Failed("the account is gone, and what it owned with it".to_owned())),
+        }
+    }
+
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
+        if action.kind == ActionKind::TransferOwnership {
+            let (asset, heir) = parts(&action.target).ok_or_else(misnamed)?;
+            return handover::ask(http, account, asset, heir).await;
+        }
         let id = account.id.as_str();
         let target: Vec<&str> = action.target.split('|').collect();
         let command = match action.kind {

@@ -8,6 +8,7 @@ pub mod canary;
 pub mod custom;
 pub mod graphql;
 mod gusto;
+pub mod handover;
 pub mod http;
 pub mod ldap;
 pub mod messenger;
@@ -21,15 +22,17 @@ pub mod sigv4;
 pub mod witness;
 
 use async_trait::async_trait;
+use handover::Progress;
 use http::{Reader, Writer};
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Account, Grant, GrantKind, Inventory},
+    inventory::{Account, Asset, Grant, GrantKind, Inventory, Next},
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
     roster::{Mark, Page},
     time::Timestamp,
+    transfers::Heir,
 };
 use std::time::Duration;
 
@@ -251,6 +254,39 @@ pub trait Adapter: Send + Sync {
     /// back, or such an id is none. Pure.
     fn grant(&self, id: &str) -> Option<Grant> {
         Some(asked_for(id))
+    }
+
+    /// Whether leaver can give this thing, which outlives its owner, to somebody else by itself. Where it cannot, somebody has to.
+    fn hands_over(&self, _asset: &Asset) -> bool {
+        false
+    }
+
+    /// What gives to an heir what the person owned. Pure. It goes behind what contains, and before licences are given back.
+    fn transfer(&self, found: &Inventory, to: &Heir) -> Vec<Action> {
+        let can = |asset: &&Asset| asset.next == Next::Transfer && self.hands_over(asset);
+        found.assets.iter().filter(can).map(|asset| handover::action(asset, to)).collect()
+    }
+
+    /// The account of somebody who is to take over; `None` where they have none.
+    ///
+    /// # Errors
+    /// `Ambiguous` where more than one account matches; otherwise what the calls say.
+    async fn heir(&self, _http: &Reader, _who: &Person) -> Result<Option<Account>, Fault> {
+        Ok(None)
+    }
+
+    /// How far the transfer of a thing to an account is, by a fresh read. `found` was read just now.
+    ///
+    /// # Errors
+    /// What the calls say.
+    async fn transferred(
+        &self,
+        _http: &Reader,
+        found: &Inventory,
+        asset: &str,
+        _to: &str,
+    ) -> Result<Progress, Fault> {
+        Ok(handover::by_absence(found, asset))
     }
 
     /// Does one action. "Already so" is an outcome only where a read has just shown it.

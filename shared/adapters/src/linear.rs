@@ -13,13 +13,14 @@ use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     graphql::Dialect,
+    handover::{account_of, misnamed, parts},
     http::{Reader, Writer},
     settings::Settings,
 };
 use async_trait::async_trait;
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, Grant, GrantKind, Inventory, Sessions},
+    inventory::{Account, AccountStatus, Asset, Grant, GrantKind, Inventory, Sessions},
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
@@ -46,6 +47,8 @@ const END_SESSIONS: &str = "mutation($id:String!){userRevokeAllSessions(id:$id){
 const SET_ROLE: &str =
     "mutation($id:String!,$role:UserRoleType!){userChangeRole(id:$id,role:$role){success}}";
 const LEAVE_TEAM: &str = "mutation($id:String!){teamMembershipDelete(id:$id){success}}";
+const SET_LEAD: &str =
+    "mutation($id:String!,$input:ProjectUpdateInput!){projectUpdate(id:$id,input:$input){success}}";
 const JOIN_TEAM: &str =
     "mutation($input:TeamMembershipCreateInput!){teamMembershipCreate(input:$input){success}}";
 
@@ -61,8 +64,9 @@ pub const SPEC: Spec = Spec {
         "Change the role of an owner or administrator to that of an ordinary member.",
         "End all sessions.",
         "Suspend the user, which voids sessions once more.",
+        "Make whoever takes over the lead of the user's projects.",
         "Take the user out of every team.",
-        "List led projects, integrations and webhooks for whoever takes them over.",
+        "List integrations and webhooks for whoever takes them over.",
     ],
     residuals: &[
         "Personal API keys and OAuth applications of the user: no API lists them or takes them away. An administrator looks at \
@@ -206,9 +210,22 @@ impl Adapter for Linear {
         team.or(role).map(|_| Grant { kind, privileged: role.is_some(), ..crate::asked_for(id) })
     }
 
+    fn hands_over(&self, asset: &Asset) -> bool {
+        asset.kind == "project"
+    }
+
+    async fn heir(&self, http: &Reader, who: &Person) -> Result<Option<Account>, Fault> {
+        Ok(account_of(read::user_of(http, who).await?.map(read::User::account)))
+    }
+
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
         let (id, target) = (account.id.as_str(), action.target.as_str());
+        if action.kind == ActionKind::TransferOwnership {
+            let (project, heir) = parts(target).ok_or_else(misnamed)?;
+            let change = json!({"id": project, "input": {"leadId": heir}});
+            return done(http, SET_LEAD, "projectUpdate", change).await;
+        }
         let (team, role) = (target.strip_prefix(TEAM), target.strip_prefix(ROLE));
         let user = json!({"id": id});
         match (action.kind, team, role) {

@@ -71,6 +71,7 @@ pub const SPEC: Spec = Spec {
         "Access tokens live until they expire, up to about an hour, unless the resource evaluates access continuously.",
         "Memberships by rule, and accounts that are synchronised from Active Directory, are changed where they come from.",
         "Secrets of applications that the person owned.",
+        "Groups and applications that the person owned keep them as an owner: leaver lists them for somebody to take over.",
     ],
     setup: &[
         "In Entra ID, register an application and grant it the application permissions below, with admin consent.",
@@ -156,10 +157,12 @@ fn removal(grant: &Grant) -> Action {
         GrantKind::Licence => ActionKind::RemoveLicence,
         _ => ActionKind::RemoveGroup,
     };
-    match grant.privileged || grant.kind == GrantKind::Resource {
+    let action = match grant.privileged || grant.kind == GrantKind::Resource {
         true => Action::contain(kind, &grant.id, &grant.name),
         false => Action::clean_up(kind, &grant.id, &grant.name),
-    }
+    };
+    // Thirty days after its licence went, Microsoft deletes a mailbox.
+    if grant.kind == GrantKind::Licence { action.losing_data() } else { action }
 }
 
 fn eligibility(id: &str, role: &str, scope: &str, action: &str) -> Value {

@@ -75,6 +75,7 @@ pub const SPEC: Spec = Spec {
         "Without provisioning, nothing tells or takes group memberships: a suspended user keeps them.",
         "Hosted provisioning leaves out groups that may recover accounts or manage all groups, such as owners.",
         "An identity provider that feeds the same provisioning can undo it: the person has to leave there, too.",
+        "Vaults that the person managed alone need another manager: leaver names nobody.",
     ],
     setup: &[
         "Sign in to your account on 1Password.com as an owner or administrator and open Integrations.",

@@ -12,7 +12,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{Grant, Inventory, MAX_ENTRIES},
     person::Person,
-    plan::{Action, ActionKey, Evidence, Outcome, Plan, Scope, Stage},
+    plan::{Action, ActionKey, ActionKind, Evidence, Outcome, Plan, Scope, Stage},
     risk::{self, Activity, RiskSettings, RiskSummary},
     time::Timestamp,
 };
@@ -86,7 +86,7 @@ pub async fn survey(adapter: &dyn Adapter, http: &Reader, job: &Job<'_>) -> Resu
     let plan = asked_of(adapter, job.scope, &found);
     let whole = job.scope.grants.is_none();
     let mut parked = if whole { adapter.revoke(&found) } else { Vec::new() };
-    parked.retain(|action| action.stage == Stage::Parked && job.scope.kinds.contains(&action.kind));
+    parked.retain(|action| action.stage == Stage::Parked && job.scope.allows(action));
     Ok(Survey { found, activity, risk, plan, parked })
 }
 
@@ -245,6 +245,10 @@ impl Drive<'_> {
             }
             match adapter.apply(http, found, action).await {
                 Ok(outcome) => done.push(Done { action: action.clone(), outcome, at: http.now() }),
+                // It is tried again beside the revocation, which does not wait for it.
+                Err(fault) if action.kind == ActionKind::TransferOwnership => {
+                    tracing::warn!(system = adapter.spec().id, fault = %fault, "not handed over yet");
+                }
                 // Somebody else was faster: the fresh read that follows decides.
                 Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => {

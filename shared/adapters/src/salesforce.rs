@@ -13,13 +13,14 @@ mod soql;
 use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::{Auth, Exchange, SigningKey},
+    handover::{account_of, misnamed, parts},
     http::{Answer, Command, Query, Reader, Writer},
     settings::Settings,
 };
 use async_trait::async_trait;
 use leaver_domain::{
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, Credential, Grant, GrantKind, Inventory, Sessions},
+    inventory::{Account, AccountStatus, Asset, Credential, Grant, GrantKind, Inventory, Sessions},
     person::Person,
     plan::{Action, ActionKind, Outcome},
     risk::Activity,
@@ -57,18 +58,19 @@ pub const SPEC: Spec = Spec {
         "End all sessions, which a freeze leaves open.",
         "Revoke the OAuth tokens of every application that the user let in.",
         "Take permission sets, permission set groups, public groups and queues away.",
+        "Give accounts, and open leads, opportunities and cases to whoever takes over.",
         "Give permission set licences back.",
         "Deactivate the user, which gives the user licence back.",
     ],
     residuals: &[
         "The profile stays on the deactivated user: Salesforce knows no user without one.",
-        "Records that the user owns stay theirs until somebody transfers them.",
+        "Closed records, reports and dashboards stay the user's until somebody gives them to somebody else.",
         "Scheduled jobs go on until somebody schedules them anew under another user.",
         "Delegated groups and the user's own verification methods stay with the deactivated user.",
     ],
     setup: &[
         "Make a key and a certificate, and an external client app with the JWT bearer flow that holds the certificate; scopes: api, refresh_token.",
-        "Make an integration user for leaver and a permission set with the permissions named below and Manage All Private Reports and Dashboards.",
+        "Make an integration user for leaver and a permission set with the permissions named below Manage All Private Reports and Dashboards, and Transfer Record.",
         "Assign the permission set, and let administrators pre-authorise the app for that user.",
         "Put My Domain's address, consumer key, private key and user name into this system's secret.",
         "For a sandbox organisation, set `audience` to https://test.salesforce.com.",
@@ -286,9 +288,23 @@ impl Adapter for Salesforce {
         Held::parse(id).map(|held| Grant { kind: held.kind(), ..crate::asked_for(id) })
     }
 
+    fn hands_over(&self, asset: &Asset) -> bool {
+        asset.id.starts_with(owned::RECORDS_OF)
+    }
+
+    async fn heir(&self, http: &Reader, who: &Person) -> Result<Option<Account>, Fault> {
+        let Some((user, matched_by)) = read::user_of(http, who).await? else { return Ok(None) };
+        let login = read::login(http, &user.id).await?;
+        Ok(account_of(Some(user.account(matched_by, &login, false))))
+    }
+
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
         let (id, target) = (account.id.as_str(), action.target.as_str());
+        if action.kind == ActionKind::TransferOwnership {
+            let (records, heir) = parts(target).ok_or_else(misnamed)?;
+            return owned::give(http, id, records, heir).await;
+        }
         let (user, login) = (target == id, account.facts.get(LOGIN_ROW).is_some_and(|row| row == target));
         let active = |active: bool| update(http, "User", id, json!({"IsActive": active}));
         let frozen = |frozen: bool| update(http, "UserLogin", target, json!({"IsFrozen": frozen}));

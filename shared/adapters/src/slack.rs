@@ -62,6 +62,7 @@ pub const SPEC: Spec = Spec {
     residuals: &[
         "Apps that the person installed go on with their own tokens.",
         "The primary owner is refused and has to hand over first.",
+        "Channels and workflows that the person made keep them as their maker: somebody takes workflows over by hand.",
     ],
     setup: &[
         "As an owner of the organisation, make an app with the scopes below and install it for the whole organisation.",

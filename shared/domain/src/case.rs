@@ -5,6 +5,7 @@
 
 use crate::{
     approval::{Approval, ApprovalId},
+    archive::Archive,
     digest::Digest,
     effective::Dates,
     fault::Fault,
@@ -17,6 +18,7 @@ use crate::{
     plan::{Action, ActionKey, Outcome, Plan},
     risk::{RiskLevel, RiskSummary},
     time::Timestamp,
+    transfers::Transfer,
     watch::{Reading, Watch},
 };
 use serde::{Deserialize, Serialize};
@@ -294,6 +296,12 @@ pub struct CaseRecord {
     pub dry_run: bool,
     /// Pass the risk gate at once; reviewed afterwards.
     pub emergency: bool,
+    /// Whoever opened it wants the person's data kept: nothing that may lose some is done, and it is archived.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preserve_data: bool,
+    /// The archive of the person's data, where one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
     /// The grants to take, of a partial case, wherever they are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeSet<String>>,
@@ -428,9 +436,18 @@ pub struct SystemRecord {
     /// How much that is altogether.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub owned_total: usize,
+    /// What gets another owner, and how far that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
+    /// When the transfers are looked at next; `None` where none is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfers_due: Option<Timestamp>,
     /// What is left to be destroyed once nobody can come back. No case does it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parked: Vec<Action>,
+    /// Why nothing that may lose data was done here, where the data has to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preserved: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// The last failure.
@@ -453,6 +470,10 @@ pub struct SystemRecord {
 
 /// Most assets that one system's record names.
 pub const MAX_OWNED: usize = 50;
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
@@ -485,8 +506,11 @@ impl SystemRecord {
             not_restorable: Vec::new(),
             owned: Vec::new(),
             owned_total: 0,
+            transfers: Vec::new(),
+            transfers_due: None,
             parked: Vec::new(),
             readings: Vec::new(),
+            preserved: None,
             attempts: 0,
             fault: None,
             task: None,

@@ -10,6 +10,7 @@ pub use line::submit_line;
 pub use reactivate::{Reactivation, reactivate};
 
 use crate::{
+    archive::Archive,
     case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing, Subject, SystemRecord, Trigger},
     deciding,
     effective::Dates,
@@ -26,7 +27,7 @@ use crate::{
     watch::Watch,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The trigger's kind where somebody is suspended because they have not logged in for long.
 pub const INACTIVE: &str = "inactive";
@@ -51,6 +52,8 @@ pub struct Request {
     pub dry_run: bool,
     /// Pass the risk gate.
     pub emergency: bool,
+    /// Keep the person's data, whatever policy says.
+    pub preserve_data: bool,
     /// The grants to take, of a partial case, wherever they are held.
     pub grants: Option<BTreeSet<String>>,
     /// The single permissions to take, of a partial case. Where no grants are named beside them, the case is about their
@@ -121,6 +124,10 @@ fn findings(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         let detail = format!("legal hold: access goes, nothing is deleted ({})", hold.reason);
         found.push(finding("legal_hold", detail));
     }
+    if request.preserve_data {
+        let detail = "the data is kept: nothing that may lose some is done, and it is archived";
+        found.push(finding("preserve_data", detail.to_owned()));
+    }
     if request.emergency {
         let detail = "the risk gate is passed as an emergency; it has to be reviewed by somebody else";
         found.push(finding("emergency", detail.to_owned()));
@@ -155,17 +162,32 @@ fn opened(
     if let Some(Moved { change, .. }) = &request.moves {
         line.facts["moves"] = json!(change);
     }
+    if request.preserve_data {
+        line.facts["preserve_data"] = json!(true);
+    }
     if !request.permissions.is_empty() {
         line.facts["permissions"] = json!(request.permissions);
     }
     line
 }
 
+fn is_canary(person: &Person, policy: &Policy) -> bool {
+    policy.canary.as_ref().is_some_and(|canary| canary.person == person.username)
+}
+
 /// When the case is looked at again. The canary is not: it is back the same night.
 fn watched(person: &Person, request: &Request, policy: &Policy) -> Option<Watch> {
-    let is_canary = policy.canary.as_ref().is_some_and(|canary| canary.person == person.username);
-    let takes_all = request.mode == Mode::Leave && !request.dry_run && !is_canary;
+    let takes_all = request.mode == Mode::Leave && !request.dry_run && !is_canary(person, policy);
     takes_all.then(|| Watch::of(policy)).flatten()
+}
+
+/// The archive that a case makes once it is through: by policy, or because the data has to be kept. The canary leaves nothing.
+fn archived(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Option<Archive> {
+    let by_policy = policy.data.archive && !is_canary(person, policy);
+    let keeps = by_policy || request.preserve_data || person.legal_hold.is_some();
+    let leaves = request.mode == Mode::Leave && !request.dry_run;
+    let after = Duration::from_secs(policy.data.archive_after_seconds.into());
+    (keeps && leaves).then(|| Archive::wanted(request.effective_at.max(now).plus(after)))
 }
 
 /// The opening of a case: pure, so that a repeat writes the same.
@@ -188,6 +210,8 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         checkpoint_size: None,
         dry_run: request.dry_run,
         emergency: request.emergency,
+        preserve_data: request.preserve_data,
+        archive: archived(person, request, policy, now),
         grants: request.grants.clone(),
         permissions: request.permissions.clone(),
         moves: request.moves.as_ref().map(|moved| moved.change.clone()),

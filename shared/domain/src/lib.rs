@@ -4,6 +4,7 @@
 //! Time, ids and salts are arguments; what must be asked of the outside stands as a trait in [`ports`].
 
 pub mod approval;
+pub mod archive;
 pub mod batch;
 pub mod brake;
 pub mod canary;
@@ -34,6 +35,7 @@ pub mod policy;
 pub mod population;
 pub mod ports;
 pub mod presence;
+pub mod preservation;
 pub mod problem;
 pub mod profiles;
 pub mod reviews;
@@ -46,5 +48,7 @@ pub mod signals;
 pub mod tasks;
 pub mod text;
 pub mod time;
+pub mod transfers;
 pub mod trigger;
+pub mod vault;
 pub mod watch;

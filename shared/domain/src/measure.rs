@@ -159,6 +159,9 @@ pub struct Measure {
     /// When it is looked at next, while what it gave is being taken back and that takes its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
+    /// What it does to the person's archive, of one that places or releases a legal hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_hold: Option<ArchiveHold>,
     /// Cases that it opened: those that gave, and those that took back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<CaseId>,
@@ -166,6 +169,27 @@ pub struct Measure {
     pub log: Vec<Happening>,
     /// Raised by one with every write.
     pub version: u64,
+}
+
+/// A legal hold on its way to what lies in the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveHold {
+    /// When it is looked at next, as long as it has not arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<Timestamp>,
+    /// When every object had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+    /// How many objects that were.
+    #[serde(default)]
+    pub objects: usize,
+}
+
+impl ArchiveHold {
+    /// One that has to be brought to the archive.
+    pub fn wanted(now: Timestamp) -> Self {
+        Self { look_at: Some(now), done_at: None, objects: 0 }
+    }
 }
 
 impl Measure {

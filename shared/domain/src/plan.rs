@@ -34,6 +34,8 @@ pub enum ActionKind {
     AddGrant,
     /// Make a disabled key usable again.
     EnableApiKey,
+    /// Give what the person owned to whoever takes over.
+    TransferOwnership,
 }
 
 /// When an action's turn comes: everything is contained everywhere before anything is cleaned up.
@@ -73,6 +75,14 @@ pub struct Action {
     pub reversible: bool,
     /// What shows that it took effect.
     pub evidence: Evidence,
+    /// Whether data may be lost by it, such as a mailbox that the vendor deletes some time after its licence went. Not done while
+    /// anything asks for the data to be kept.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub loses_data: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Action {
@@ -85,6 +95,7 @@ impl Action {
             stage: Stage::Contain,
             reversible: true,
             evidence: Evidence::Read,
+            loses_data: false,
         }
     }
 
@@ -95,12 +106,23 @@ impl Action {
 
     /// An irreversible action of the last stage, which no case carries out.
     pub fn parked(kind: ActionKind, target: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { stage: Stage::Parked, reversible: false, ..Self::contain(kind, target, label) }
+        Self {
+            stage: Stage::Parked,
+            reversible: false,
+            loses_data: true,
+            ..Self::contain(kind, target, label)
+        }
     }
 
     /// The same, where the former state cannot be brought back.
     pub fn irreversible(mut self) -> Self {
         self.reversible = false;
+        self
+    }
+
+    /// The same, where data may be lost by it.
+    pub fn losing_data(mut self) -> Self {
+        self.loses_data = true;
         self
     }
 
@@ -148,6 +170,9 @@ pub struct Scope {
     /// Only what stops access now: what tidies, or is destroyed later, stays as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub contain_only: bool,
+    /// Whether the data has to be kept: what may lose some is not done.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preserve: bool,
 }
 
 impl Scope {
@@ -159,7 +184,8 @@ impl Scope {
                 && (grants.contains(&action.target) || grants.contains(&action.label))
         });
         let staged = !self.contain_only || action.stage == Stage::Contain;
-        named && staged && self.kinds.contains(&action.kind)
+        let kept = !(self.preserve && action.loses_data);
+        named && staged && kept && self.kinds.contains(&action.kind)
     }
 }
 
@@ -177,6 +203,14 @@ impl Plan {
             actions.into_iter().filter(|action| now(action) && seen.insert(action.key())).collect();
         kept.sort_by_key(|action| action.stage);
         Self(kept)
+    }
+
+    /// Takes what gives things to other owners in: behind all that contains, before all that is tidied, because licences go there.
+    pub fn hand_over(&mut self, transfers: Vec<Action>) {
+        let place = self.0.iter().position(|action| action.stage > Stage::Contain).unwrap_or(self.0.len());
+        let known: BTreeSet<ActionKey> = self.0.iter().map(Action::key).collect();
+        let new = transfers.into_iter().filter(|action| !known.contains(&action.key()));
+        self.0.splice(place..place, new);
     }
 
     /// What is still to be done when some actions are already evidenced by their receipts.
@@ -209,7 +243,7 @@ mod tests {
     use super::*;
 
     fn scope(kinds: &[ActionKind]) -> Scope {
-        Scope { kinds: kinds.iter().copied().collect(), grants: None, contain_only: false }
+        Scope { kinds: kinds.iter().copied().collect(), grants: None, contain_only: false, preserve: false }
     }
 
     #[test]
@@ -270,6 +304,39 @@ mod tests {
         );
         let targets: Vec<&str> = plan.0.iter().map(|action| action.target.as_str()).collect();
         assert_eq!(targets, ["u1", "admins"]);
+    }
+
+    #[test]
+    fn what_may_lose_data_is_not_done_where_the_data_is_kept() {
+        let mut kept = scope(&[ActionKind::RemoveLicence, ActionKind::DisableAccount]);
+        kept.preserve = true;
+        let plan = Plan::within(
+            &kept,
+            vec![
+                Action::contain(ActionKind::DisableAccount, "u1", "john"),
+                Action::clean_up(ActionKind::RemoveLicence, "l1", "a mailbox").losing_data(),
+                Action::clean_up(ActionKind::RemoveLicence, "l2", "a tool"),
+            ],
+        );
+        let targets: Vec<&str> = plan.0.iter().map(|action| action.target.as_str()).collect();
+        assert_eq!(targets, ["u1", "l2"]);
+        assert!(!kept.allows(&Action::parked(ActionKind::DisableAccount, "u1", "delete john")));
+    }
+
+    #[test]
+    fn what_is_handed_over_goes_behind_containment_and_before_licences() {
+        let mut plan = Plan(vec![
+            Action::contain(ActionKind::DisableAccount, "u1", "john"),
+            Action::clean_up(ActionKind::RemoveLicence, "l1", "Seat"),
+        ]);
+        let transfer = Action::clean_up(ActionKind::TransferOwnership, "f>m", "files to jane");
+        plan.hand_over(vec![transfer.clone()]);
+        plan.hand_over(vec![transfer]);
+        let targets: Vec<&str> = plan.0.iter().map(|action| action.target.as_str()).collect();
+        assert_eq!(targets, ["u1", "f>m", "l1"]);
+        let mut only = Plan(vec![Action::contain(ActionKind::DisableAccount, "u1", "john")]);
+        only.hand_over(vec![Action::clean_up(ActionKind::TransferOwnership, "f>m", "files to jane")]);
+        assert_eq!(only.0.len(), 2);
     }
 
     #[test]

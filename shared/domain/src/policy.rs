@@ -9,6 +9,7 @@ pub use lint::{Known, Level, Remark, named, remarks};
 
 use crate::{
     approval::ApprovalPolicy,
+    archive::DataPolicy,
     batch::BatchPolicy,
     brake::BrakePolicy,
     canary::CanaryPolicy,
@@ -197,6 +198,9 @@ pub struct Policy {
     pub batch: BatchPolicy,
     /// How the log is published.
     pub ledger: LedgerPolicy,
+    /// What is kept of whoever left.
+    #[serde(default)]
+    pub data: DataPolicy,
     /// Accounts that no automation may touch.
     #[serde(default)]
     pub protected: BTreeSet<Username>,
@@ -253,6 +257,7 @@ impl Policy {
             let known = |system: &SystemId| self.systems.contains_key(system);
             found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
         }
+        found.extend(self.data.check().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_watch().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_canary().err().map(|why| at("canary", why)));
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
@@ -292,7 +297,7 @@ impl Policy {
     /// The scope of a full revocation: all kinds of action that are on.
     pub fn full_scope(&self) -> Scope {
         let kinds = self.actions.iter().filter(|(_, on)| **on).map(|(kind, _)| *kind).collect();
-        Scope { kinds, grants: None, contain_only: false }
+        Scope { kinds, grants: None, contain_only: false, preserve: false }
     }
 
     /// The systems that leaver works on by itself.

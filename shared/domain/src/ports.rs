@@ -197,6 +197,16 @@ pub trait CaseStore: Send + Sync {
     async fn batches_due(&self, now: Timestamp, limit: usize) -> Result<Vec<BatchId>, StoreError>;
     /// A lease; `None` where nobody ever held it.
     async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError>;
+    /// Systems of cases with a transfer of ownership that is to be looked at, at most this many.
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError>;
+    /// Cases whose archive is to be made, at most this many.
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Measures that placed or released a legal hold which the person's archive does not know of yet, at most this many.
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError>;
 }
 
 /// One record to write.
@@ -263,6 +273,13 @@ pub enum Execution {
         /// [`batch::Batch::run`].
         run: u32,
     },
+    /// Looks after the transfers of ownership of a case that are open.
+    Transfers {
+        /// The case.
+        case: CaseId,
+        /// Counts the times at which it is looked at: at most one execution for each.
+        slot: i64,
+    },
 }
 
 impl Execution {
@@ -286,6 +303,7 @@ impl Execution {
             Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
             Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
             Self::Batch { batch, run } => format!("{batch}-run-{run}"),
+            Self::Transfers { case, slot } => format!("{case}-transfers-{slot}"),
         }
     }
 }

@@ -87,11 +87,11 @@ pub enum Stands {
 /// What a row stands under. Only kinds of rows that measures and reviews have can stand under one: no name hides a case.
 pub fn stands(entry: &Entry) -> Stands {
     use EventKind::{
-        ApprovalDecided, ApprovalEscalated, ApprovalExpired, MeasureBegan, MeasureEnded, MeasureRequested,
-        NotificationSent, TaskClosed, TaskOpened,
+        ApprovalDecided, ApprovalEscalated, ApprovalExpired, DataHeld, MeasureBegan, MeasureEnded,
+        MeasureRequested, NotificationSent, TaskClosed, TaskOpened,
     };
     let is_task = matches!(entry.kind, TaskOpened | TaskClosed | NotificationSent | ApprovalEscalated);
-    let is_measure = matches!(entry.kind, MeasureRequested | MeasureBegan | MeasureEnded)
+    let is_measure = matches!(entry.kind, MeasureRequested | MeasureBegan | MeasureEnded | DataHeld)
         || matches!(entry.kind, ApprovalDecided | ApprovalExpired);
     match &entry.case_id {
         id if id.starts_with("measure-") && (is_measure || is_task) && entry.system.is_none() => {

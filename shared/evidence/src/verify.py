@@ -51,7 +51,7 @@ KINDS = [
     "case_closed", "plan_previewed", "approval_decided", "population_counted", "evidence_exported", "approval_escalated",
     "approval_expired", "task_closed", "case_held", "case_released", "case_cancelled", "access_restored",
     "restoration_triggered", "measure_requested", "measure_began", "measure_ended",
-    "orphan_found", "orphan_settled", "batch_changed", "case_forced",
+    "orphan_found", "orphan_settled", "batch_changed", "case_forced", "ownership_transferred", "data_held", "archive_read",
 ]
 REVIEW_KINDS = ("task_opened", "task_closed", "notification_sent", "approval_escalated")
 OUTCOMES = ["success", "failure", "not_applicable", "pending"]

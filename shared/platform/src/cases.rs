@@ -469,4 +469,27 @@ impl CaseStore for DynamoCases {
     async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         self.read(&Key::lease(name)).await
     }
+
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        let items = self.due_by(item::TRANSFERS.to_owned(), Some(now), limit).await?;
+        let id = |item: &Item| {
+            let case = attribute(item, "pk").strip_prefix("CASE#")?.parse().ok()?;
+            Some((case, attribute(item, "sk").strip_prefix("SYS#")?.parse().ok()?))
+        };
+        Ok(items.iter().filter_map(id).collect())
+    }
+
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting_in("archive", (item::archive_shard, "CASE#"), now, limit).await
+    }
+
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        let items = self.due_by(item::HOLDS.to_owned(), Some(now), limit).await?;
+        let id = |item: &Item| attribute(item, "pk").strip_prefix("MEASURE#")?.parse().ok();
+        Ok(items.iter().filter_map(id).collect())
+    }
 }

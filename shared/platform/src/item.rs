@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
+    archive,
     batch::Batch,
     brake::Brake,
     canary::Night,
@@ -151,6 +152,10 @@ pub(crate) fn seal_shard(shard: u32) -> String {
     format!("SEAL#{shard:02}")
 }
 
+pub(crate) fn archive_shard(shard: u32) -> String {
+    format!("ARCHIVE#{shard:02}")
+}
+
 pub(crate) fn start_shard(shard: u32) -> String {
     format!("START#{shard:02}")
 }
@@ -275,7 +280,9 @@ pub(crate) fn events_shard(day: Date, shard: u32) -> String {
 }
 
 /// A case. In the `due` index it stands at the instant from which the sweep starts it, and from then on, until a
-/// checkpoint covers it, at the instant from which the sweep looks after its rows; after that, at that of its next look.
+/// checkpoint covers it, at the instant from which the sweep looks after its rows; after that, at that of its next look. In the
+/// `archive` index it stands then as well, where an archive is to be made, at the instant from which it is: neither waits for
+/// the other.
 pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     let mut item = item(&Key::case(&case.case_id), case.version, case)?;
     let shard = shard(case.case_id.as_str());
@@ -288,9 +295,15 @@ pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     } else if case.checkpoint_size.is_none() && !case.dry_run {
         item.insert("due_pk".into(), text(seal_shard(shard)));
         item.insert("due_sk".into(), text(seal_due(case).to_string()));
-    } else if let Some(at) = look_due(case) {
-        item.insert("due_pk".into(), text(watch_shard(shard)));
-        item.insert("due_sk".into(), text(at.to_string()));
+    } else {
+        if let Some(at) = look_due(case) {
+            item.insert("due_pk".into(), text(watch_shard(shard)));
+            item.insert("due_sk".into(), text(at.to_string()));
+        }
+        if let Some(at) = archive_due(case) {
+            item.insert("archive_pk".into(), text(archive_shard(shard)));
+            item.insert("archive_sk".into(), text(at.to_string()));
+        }
     }
     Ok(item)
 }
@@ -308,6 +321,10 @@ pub(crate) fn seal_due(case: &CaseRecord) -> Timestamp {
 
 /// Where approvals that wait stand in the `due` index, by what has to happen next.
 pub(crate) const ASKING: &str = "ASKING";
+/// Where systems with an open transfer of ownership stand in the `due` index, by the instant of the next look.
+pub(crate) const TRANSFERS: &str = "TRANSFERS";
+/// Where legal holds that have not arrived at the archive stand in the `due` index.
+pub(crate) const HOLDS: &str = "HOLDS";
 /// Where systems with an open task, and open reviews, stand in the `due` index, by the instant until which it is due.
 pub(crate) const TASKS: &str = "TASKS";
 
@@ -329,11 +346,28 @@ pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
         (None, Some(task)) => Some((TASKS, task.due_at)),
         (None, None) => None,
     };
+    let due = due.or_else(|| transfers_due(record).map(|at| (TRANSFERS, at)));
     if let Some((group, at)) = due {
         item.insert("due_pk".into(), text(group));
         item.insert("due_sk".into(), text(at.to_string()));
     }
     Ok(item)
+}
+
+/// When the open transfers of a system are looked at next. While a human is waited for here, they wait as well.
+pub(crate) fn transfers_due(record: &SystemRecord) -> Option<Timestamp> {
+    let open = record.task.as_ref().is_some_and(|task| task.closed.is_none());
+    record.transfers_due.filter(|_| !open && record.awaited().is_none())
+}
+
+/// When the archive of a case is to be made: not before a checkpoint covers what the case came to.
+pub(crate) fn archive_due(case: &CaseRecord) -> Option<Timestamp> {
+    archive::due(case).filter(|_| case.checkpoint_size.is_some())
+}
+
+/// When a legal hold is to be brought to the archive.
+pub(crate) fn hold_due(measure: &Measure) -> Option<Timestamp> {
+    measure.archive_hold.as_ref().and_then(|hold| hold.look_at)
 }
 
 /// When somebody has to look at a measure next: at once while its effect is being brought about (held cases that are called
@@ -366,6 +400,7 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Item, StoreError> {
         true => Some((ASKING.to_owned(), measure.approval.listed_at())),
         false => measure_due(measure).map(|at| (measures_shard(shard(measure.measure_id.as_str())), at)),
     };
+    let due = due.or_else(|| hold_due(measure).map(|at| (HOLDS.to_owned(), at)));
     if let Some((group, at)) = due {
         item.insert("due_pk".into(), text(group));
         item.insert("due_sk".into(), text(at.to_string()));

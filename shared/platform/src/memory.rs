@@ -366,6 +366,24 @@ impl CaseStore for MemoryCases {
     async fn lease(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         self.read(&item::Key::lease(name))
     }
+    async fn transfers_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
+        let due = |system: &SystemRecord| item::transfers_due(system).is_some_and(|at| at <= now);
+        let due = self.all_systems()?.into_iter().filter(due);
+        Ok(due.map(|system| (system.case_id, system.system)).take(limit).collect())
+    }
+    async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let due = |case: &CaseRecord| item::archive_due(case).is_some_and(|at| at <= now);
+        Ok(self.all_cases()?.into_iter().filter(due).map(|case| case.case_id).take(limit).collect())
+    }
+    async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
+        let measures: Vec<Measure> = self.all("MEASURE")?;
+        let due = |measure: &Measure| item::hold_due(measure).is_some_and(|at| at <= now);
+        Ok(measures.into_iter().filter(due).map(|measure| measure.measure_id).take(limit).collect())
+    }
 }
 
 impl MemoryCases {
@@ -516,7 +534,8 @@ impl MemoryWorkflow {
             Execution::Measure(_)
             | Execution::Batch { .. }
             | Execution::Roster { .. }
-            | Execution::Reverify { .. } => None,
+            | Execution::Reverify { .. }
+            | Execution::Transfers { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

@@ -31,7 +31,7 @@ const MAX_PARTS: usize = 10_000;
 /// Largest object that is read whole.
 const MAX_OBJECT: usize = 32 * 1024 * 1024;
 /// Most names in one answer.
-const PAGE: &str = "1000";
+pub(crate) const PAGE: &str = "1000";
 
 /// A bucket.
 #[derive(Clone)]
@@ -48,19 +48,19 @@ impl std::fmt::Debug for S3Objects {
 }
 
 /// One request.
-struct Ask<'a> {
-    method: Method,
-    key: &'a str,
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    pub(crate) key: &'a str,
     /// In the order of the names.
-    query: Vec<(&'static str, String)>,
+    pub(crate) query: Vec<(&'static str, String)>,
     /// In the order of the names, which are in lower case.
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-    limit: Duration,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) limit: Duration,
 }
 
 /// An answer that came.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: HeaderMap,
     body: Vec<u8>,
@@ -70,7 +70,7 @@ impl Answer {
     fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
     /// What S3 says of itself; never the rest of its answer.
@@ -82,13 +82,13 @@ impl Answer {
         let missing = || StoreError::Corrupt("S3 gave no entity tag".to_owned());
         self.header(ETAG).map(str::to_owned).ok_or_else(missing)
     }
-    fn done(self) -> Result<Self, StoreError> {
+    pub(crate) fn done(self) -> Result<Self, StoreError> {
         if self.status / 100 == 2 { Ok(self) } else { Err(self.trouble()) }
     }
 }
 
 /// The texts of an XML element that holds nothing but text.
-fn element<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = xml;
     std::iter::from_fn(move || {
@@ -100,7 +100,7 @@ fn element<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// A key that an address can hold: no segment is empty or leads upwards.
-fn checked(key: &str) -> Result<(), StoreError> {
+pub(crate) fn checked(key: &str) -> Result<(), StoreError> {
     let good = key.len() <= 1_000 && key.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if good { Ok(()) } else { Err(StoreError::Corrupt("a name that no object can have".to_owned())) }
 }
@@ -130,7 +130,7 @@ impl S3Objects {
         Ok(Self { client: Aws::web()?, bucket, credentials })
     }
 
-    fn signed(&self, ask: &Ask<'_>, lifetime: Duration) -> Result<Url, StoreError> {
+    pub(crate) fn signed(&self, ask: &Ask<'_>, lifetime: Duration) -> Result<Url, StoreError> {
         let url = if ask.key.is_empty() {
             self.bucket.base_url().clone()
         } else {
@@ -197,7 +197,7 @@ impl S3Objects {
     }
 
     /// Sends a request, and again where trying again may help. An answer may tell of one's own earlier try.
-    async fn send(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
+    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
         let mut tried = 0;
         loop {
             tried += 1;
@@ -214,7 +214,7 @@ impl S3Objects {
         }
     }
 
-    fn ask<'a>(method: Method, key: &'a str) -> Ask<'a> {
+    pub(crate) fn ask<'a>(method: Method, key: &'a str) -> Ask<'a> {
         Ask { method, key, query: Vec::new(), headers: Vec::new(), body: Vec::new(), limit: TRY }
     }
 
@@ -294,7 +294,7 @@ fn part(file: &mut File) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn checksum(bytes: &[u8]) -> String {
+pub(crate) fn checksum(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(Digest::of(bytes).0)
 }
 

@@ -59,10 +59,22 @@ impl DynamoCases {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<T>, StoreError> {
-        let query = |shard| self.due_by(group(shard), Some(now), limit);
+        self.waiting_in("due", (group, prefix), now, limit).await
+    }
+
+    /// The same, of any index that lists by instants.
+    pub(crate) async fn waiting_in<T: FromStr>(
+        &self,
+        index: &str,
+        (group, prefix): (fn(u32) -> String, &str),
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        let query = |shard| self.listed_by(index, group(shard), Some(now), limit);
         let mut items: Vec<Item> =
             try_join_all((0..SHARDS).map(query)).await?.into_iter().flatten().collect();
-        items.sort_by_key(|item| attribute(item, "due_sk"));
+        let place = format!("{index}_sk");
+        items.sort_by_key(|item| attribute(item, &place));
         let id = |item: &Item| attribute(item, "pk").strip_prefix(prefix).and_then(|id| id.parse().ok());
         Ok(items.iter().filter_map(id).take(limit).collect())
     }
@@ -74,12 +86,22 @@ impl DynamoCases {
         until: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<Item>, StoreError> {
-        let query = self.client.query().table_name(&self.table).index_name("due");
+        self.listed_by("due", group, until, limit).await
+    }
+
+    async fn listed_by(
+        &self,
+        index: &str,
+        group: String,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name(index);
         let query = query.expression_attribute_values(":pk", text(group));
         let query = match until {
-            None => query.key_condition_expression("due_pk = :pk"),
+            None => query.key_condition_expression(format!("{index}_pk = :pk")),
             Some(until) => query
-                .key_condition_expression("due_pk = :pk AND due_sk <= :until")
+                .key_condition_expression(format!("{index}_pk = :pk AND {index}_sk <= :until"))
                 .expression_attribute_values(":until", text(until.to_string())),
         };
         let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).return_consumed_capacity(Total);

@@ -236,7 +236,11 @@ impl Run {
     async fn measured(&self, index: &Index) {
         let measure = |execution: Execution| match execution {
             Execution::Measure(id) => Some(id),
-            Execution::Case { .. } | Execution::Roster { .. } | Execution::Reverify { .. } => None,
+            Execution::Case { .. }
+            | Execution::Batch { .. }
+            | Execution::Roster { .. }
+            | Execution::Reverify { .. }
+            | Execution::Transfers { .. } => None,
         };
         let started: Vec<MeasureId> =
             self.house.workflow.executions().into_iter().filter_map(measure).collect();

@@ -33,6 +33,7 @@ impl Desk {
             archives: &objects,
             tokens: &leaver_api::Accepted { issuer: "i".into(), audience: "a".into() },
             now: now(),
+            vault: None,
             sleep: &|_| Box::pin(async {}),
         };
         let text = if body.is_null() { String::new() } else { body.to_string() };

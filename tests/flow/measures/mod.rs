@@ -160,6 +160,7 @@ impl Desk {
             effective_at: now(),
             dry_run: false,
             emergency: false,
+            preserve_data: false,
             grants: (mode == Mode::Partial).then(|| ["g".to_owned()].into()),
             permissions: BTreeSet::new(),
             measure: None,

@@ -86,6 +86,16 @@ pub(super) fn routes() -> Vec<Route> {
         .takes(person())
         .says(200, json_answer("What it means.", of("Explanation")))
         .refuses(&[401, 403, 404]),
+        route(
+            "get",
+            "/api/v1/employees/{id}/archive",
+            "What is archived of somebody, with short-lived links; each look is a row",
+            Door::Roles("compliance, auditor"),
+        )
+        .takes(person())
+        .takes(parameter("query", "case", "The archive of this case alone.", json!({"type": "string"})))
+        .says(200, json_answer("The archives.", of("Archives")))
+        .refuses(&[401, 403, 404, 409]),
         route("get", "/api/v1/measures/{id}", "What was asked for", Door::Roles(EVERYBODY))
             .takes(parameter("path", "id", "The measure.", json!({"type": "string"})))
             .says(200, json_answer("The measure.", of("Measure")))
@@ -106,7 +116,7 @@ pub(super) fn schemas() -> Value {
     let measure = json!({
         "measure_id": text, "kind": text, "what": {"type": "object"}, "person": maybe(&json!({"type": "object"})),
         "requested_by": text, "reason": text, "requested_at": time, "until": maybe(&time), "status": status,
-        "approval": named(approval), "cases": names});
+        "approval": named(approval), "cases": names, "archive_hold": maybe(&json!({"type": "object"}))});
     let known = json!({
         "username": text, "employee_id": text, "name": text, "employment": text, "department": text,
         "manager": maybe(&text), "status": {"enum": ["active", "leaving", "left"]}, "contract_end": maybe(&date),
@@ -117,6 +127,12 @@ pub(super) fn schemas() -> Value {
         "Access": named(json!({
             "person": named(known), "measures": {"type": "array", "items": of("Measure")},
             "case": maybe(&json!({"type": "object"}))})),
+        "Archives": named(json!({
+            "user": text, "legal_hold": maybe(&json!({"type": "object"})), "links_expire_at": time,
+            "archives": {"type": "array", "items": named(json!({
+                "case_id": text, "complete": flag,
+                "objects": {"type": "array", "items": named(json!({
+                    "name": text, "size": {"type": "integer"}, "version": text, "at": maybe(&time), "url": text}))}}))}})),
         "Extend": object(&["reason"], json!({"by": lasts, "until": date, "reason": text})),
         "AskGrant": object(&["permissions", "reason"], json!({
             "permissions": {"type": "array", "items": {"type": "string", "description": "system:permission"},

@@ -118,6 +118,7 @@ impl Scene {
             effective_at: at(0),
             dry_run: false,
             emergency: false,
+            preserve_data: false,
             grants: None,
             permissions: [].into(),
             measure: None,

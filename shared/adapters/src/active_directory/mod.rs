@@ -73,6 +73,7 @@ pub const SPEC: Spec = Spec {
         "Domain controllers at other sites learn of the changes with the next replication: up to three hours by default",
         "Certificates work outside the domain until their authority revokes them",
         "The old password and removed keys cannot be brought back; after a return the help desk sets a new password",
+        "Objects that the account manages are listed for somebody to take over.",
     ],
     setup: &[
         "In Active Directory Users and Computers, create a user for leaver, with a long random password, in no privileged group",

@@ -176,7 +176,11 @@ pub(super) fn page_of<T: DeserializeOwned>(
     Ok((list, token))
 }
 
-async fn list<T: DeserializeOwned>(http: &Reader, first: Query, name: &str) -> Result<Vec<T>, Fault> {
+pub(super) async fn list<T: DeserializeOwned>(
+    http: &Reader,
+    first: Query,
+    name: &str,
+) -> Result<Vec<T>, Fault> {
     let next = |token: Option<&str>| {
         Ok(token.map_or_else(|| first.clone(), |token| first.clone().query("pageToken", token)))
     };

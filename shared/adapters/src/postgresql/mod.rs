@@ -70,6 +70,7 @@ pub const SPEC: Spec = Spec {
         "sessions at read-only replicas go on until they end or are ended there",
         "functions and views that the role owns go on running with its rights until they have another owner",
         "what is granted to PUBLIC is open to every role that can log in",
+        "what the role owns is listed for somebody to reassign: REASSIGN OWNED would hide who wrote it",
     ],
     setup: &[
         "create a role for leaver: CREATE ROLE leaver LOGIN SUPERUSER PASSWORD '...', with password_encryption = scram-sha-256",

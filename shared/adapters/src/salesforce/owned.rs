@@ -1,12 +1,21 @@
 //! What lives on in Salesforce without its user: jobs that run, reports, dashboards, applications and records.
 
-use super::soql::{self, quoted};
-use crate::http::Reader;
+use super::soql::{self, API, quoted};
+use crate::http::{Command, Reader, Writer};
 use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{Asset, Next},
+    plan::Outcome,
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Before an object's name, in the id of the asset that stands for its records.
+pub(super) const RECORDS_OF: &str = "owned:";
+/// Most records that one call changes; Salesforce's own limit.
+const BATCH: usize = 200;
+/// Most records of one object that one step gives to somebody else; the next step goes on.
+const MOST: usize = 2_000;
 
 /// Objects whose records have an owner, with which of them still matter.
 const RECORDS: [(&str, &str); 4] = [
@@ -76,7 +85,7 @@ async fn records(http: &Reader, id: &str, object: &str, open: &str) -> Result<Ve
     let name = format!("{count} records of {object}");
     let kind = object.to_lowercase();
     Ok((count > 0)
-        .then(|| asset(format!("owned:{object}"), &kind, name, Next::Transfer))
+        .then(|| asset(format!("{RECORDS_OF}{object}"), &kind, name, Next::Transfer))
         .into_iter()
         .collect())
 }
@@ -103,4 +112,47 @@ pub(super) async fn assets(http: &Reader, id: &str) -> Result<Vec<Asset>, Fault>
         all.extend(or_said(&object.to_lowercase(), records(http, &id, object, open).await)?);
     }
     Ok(all)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    success: bool,
+}
+
+/// Gives the records of one object to somebody else, a batch at a time. What Salesforce keeps for a reason of its own, such as a
+/// rule that the heir's profile does not meet, is left, and a later read shows it.
+pub(super) async fn give(http: &Writer, from: &str, records: &str, heir: &str) -> Result<Outcome, Fault> {
+    let object = records.strip_prefix(RECORDS_OF).unwrap_or_default();
+    let known = RECORDS.iter().find(|(name, _)| *name == object);
+    let (object, open) = known.ok_or_else(crate::handover::misnamed)?;
+    let from = quoted(from);
+    let text = format!("SELECT Id FROM {object} WHERE OwnerId = '{from}'{open} LIMIT {MOST}");
+    let rows: Vec<Row> = soql::all(http, &text).await?;
+    if rows.is_empty() {
+        return Ok(Outcome::Already);
+    }
+    for batch in rows.chunks(BATCH) {
+        let record = |row: &Row| json!({"attributes": {"type": object}, "id": row.id, "OwnerId": heir});
+        let records: Vec<Value> = batch.iter().map(record).collect();
+        let command = Command::patch(["services", "data", API, "composite", "sobjects"]);
+        let answer = http.tell(command.json(json!({"allOrNone": false, "records": records}))).await?;
+        let changed: Vec<Changed> = answer.json()?;
+        if changed.len() != batch.len() {
+            return Err(Fault::shape(
+                "Salesforce answered for another number of records than it was asked about",
+            ));
+        }
+        let kept = changed.iter().filter(|one| !one.success).count();
+        if kept > 0 {
+            let detail = format!("Salesforce does not let {kept} records of {object} go to that user");
+            return Err(Fault::new(FaultKind::Conflict, detail));
+        }
+    }
+    Ok(Outcome::Done)
 }

@@ -62,6 +62,7 @@ pub const SPEC: Spec = Spec {
         "Permissions on single files and folders of sites, and files that colleagues shared from their own OneDrive, are not looked at: they open to nobody while the account is disabled.",
         "With `links` left at `onedrive`, links that the person made in a site's library stay.",
         "An access token already issued may open files for up to ninety minutes.",
+        "The OneDrive stays the person's: an administrator makes whoever takes over its owner.",
     ],
     setup: &[
         "In the Entra admin centre, register an application for leaver, or take the one of microsoft_365.",

@@ -106,6 +106,7 @@ pub fn way_out(night: &Night, now: Timestamp) -> Result<Request, StoreError> {
         effective_at: now,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         moves: None,

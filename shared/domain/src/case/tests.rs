@@ -29,6 +29,8 @@ fn system(status: SystemStatus) -> SystemRecord {
         checkpoint_size: None,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
+        archive: None,
         grants: None,
         permissions: BTreeSet::new(),
         restores: None,

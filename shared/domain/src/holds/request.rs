@@ -62,6 +62,7 @@ pub(super) fn request(
         status: MeasureStatus::Requested,
         approval,
         look_at: None,
+        archive_hold: None,
         cases: Vec::new(),
         log: vec![line],
         version: 1,

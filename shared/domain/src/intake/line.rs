@@ -38,6 +38,7 @@ pub async fn submit_line(
         effective_at: now,
         dry_run: false,
         emergency: false,
+        preserve_data: line.preserve_data,
         grants: None,
         permissions: BTreeSet::new(),
         moves: None,
@@ -59,9 +60,7 @@ pub async fn submit_line(
         measures::note_holds(&mut opening, &held, now);
         if let Some((case, _)) = &mut opening.case {
             if let Some(opened) = case.log.first_mut() {
-                opened.facts["batch"] = json!({
-                    "batch_id": whole.batch_id, "line": line.line, "preserve_data": line.preserve_data,
-                });
+                opened.facts["batch"] = json!({"batch_id": whole.batch_id, "line": line.line});
             }
             // Behind its first row and before a hold of its own.
             drop(case.log.splice(1..1, whole.release_of_case(holds::MASS_ACTION, now)));

@@ -175,6 +175,8 @@ fn open(
         checkpoint_size: None,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
+        archive: None,
         grants: None,
         permissions: wanted.permissions.clone(),
         moves: None,

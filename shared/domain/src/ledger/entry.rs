@@ -102,6 +102,12 @@ coded! {
         BatchChanged = 28 as "batch_changed",
         /// Somebody had an incomplete case tried again, and its open tasks were withdrawn for that.
         CaseForced = 29 as "case_forced",
+        /// Something that the person owned has another owner, or leaver could not give it one.
+        OwnershipTransferred = 30 as "ownership_transferred",
+        /// The person's archive was put under a legal hold, or the hold was taken off it.
+        DataHeld = 31 as "data_held",
+        /// Somebody looked at the person's archive.
+        ArchiveRead = 32 as "archive_read",
     }
 }
 

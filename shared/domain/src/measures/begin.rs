@@ -6,7 +6,7 @@ use crate::{
     holds,
     id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
-    measure::{Measure, MeasureStatus, Permission, What},
+    measure::{ArchiveHold, Measure, MeasureStatus, Permission, What},
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, StoreError, Workflow},
@@ -227,7 +227,7 @@ impl Begin<'_> {
     }
 
     /// The hold goes from the person, and the measures that placed it are over, with one write.
-    async fn release_hold(&self, measure: Measure, mut person: Person) -> Result<Measure, StoreError> {
+    async fn release_hold(&self, mut measure: Measure, mut person: Person) -> Result<Measure, StoreError> {
         let Some(hold) = person.legal_hold.take() else {
             return self.in_vain(measure, "there is no legal hold on them any more").await;
         };
@@ -243,6 +243,7 @@ impl Begin<'_> {
                 others.push(Change::Measure(Box::new(placed)));
             }
         }
+        measure.archive_hold = Some(ArchiveHold::wanted(self.now));
         let facts = json!({"hold": {"since": hold.since, "reason": hold.reason}});
         self.write(measure, MeasureStatus::Ended, facts, others).await
     }

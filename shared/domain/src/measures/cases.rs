@@ -73,6 +73,7 @@ pub(super) async fn take_back(
         effective_at: now,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: permissions.unwrap_or_default(),
         moves: None,

@@ -9,7 +9,9 @@ use crate::{
     id::{CaseId, MeasureId, Username},
     intake,
     ledger::{EventKind, Outcome},
-    measure::{self, ExceptionKind, MAX_BREAK_GLASS_SECONDS, Measure, MeasureStatus, Permission, What},
+    measure::{
+        self, ArchiveHold, ExceptionKind, MAX_BREAK_GLASS_SECONDS, Measure, MeasureStatus, Permission, What,
+    },
     person::{LegalHold, Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, Execution, StoreError, Workflow},
@@ -201,6 +203,7 @@ fn asked_for(
         status: MeasureStatus::Requested,
         approval,
         look_at: None,
+        archive_hold: None,
         cases: Vec::new(),
         log: vec![line],
         version: 1,
@@ -449,6 +452,7 @@ pub async fn hold(
                 "what": asked.what, "covers": measure.approval.covers, "request": asked.body, "reason": asked.reason,
             });
         }
+        measure.archive_hold = Some(ArchiveHold::wanted(now));
         person.legal_hold = Some(LegalHold { reason: asked.reason.clone(), since: now });
         person.version += 1;
         let changes = [Change::Measure(Box::new(measure.clone())), Change::Person(Box::new(person))];

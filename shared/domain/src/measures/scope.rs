@@ -1,6 +1,7 @@
 //! How measures in force change what a case takes or gives.
 
 use crate::{
+    archive::Archive,
     case::{CaseRecord, Finding, Mode},
     id::SystemId,
     measure::{ExceptionKind, Measure, MeasureStatus, What},
@@ -111,6 +112,9 @@ pub fn note_holds(opening: &mut Opening, measures: &[Measure], now: Timestamp) {
             let until = hold.until.map(|until| format!(" until {until}")).unwrap_or_default();
             let detail = format!("retention hold{until}: access goes, nothing is deleted ({})", hold.reason);
             case.findings.push(Finding { kind: "legal_hold".into(), detail, at: now });
+            if case.mode == Mode::Leave && !case.dry_run {
+                case.archive.get_or_insert_with(|| Archive::wanted(case.effective_at.max(now)));
+            }
         }
     }
     if let Some(opened) = case.log.first_mut() {

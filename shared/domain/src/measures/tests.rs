@@ -268,6 +268,7 @@ fn measure(what: What, status: MeasureStatus, since: i64, until: Option<i64>) ->
             shown: vec![],
         },
         look_at: None,
+        archive_hold: None,
         cases: vec![],
         log: vec![],
         version: 1,

@@ -85,6 +85,7 @@ fn step(action: &Action, before: Option<&State>) -> String {
         ActionKind::EnableAccount => (account(), "can log in"),
         ActionKind::AddGrant => ("not held".to_owned(), "held"),
         ActionKind::EnableApiKey => ("void".to_owned(), "usable"),
+        ActionKind::TransferOwnership => ("owned".to_owned(), "given to somebody else"),
     };
     let mut marks = String::new();
     if !action.reversible {

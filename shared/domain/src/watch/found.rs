@@ -199,6 +199,7 @@ pub fn reappearance(around: &Around<'_>, case: &CaseRecord, found: &Found) -> Re
         effective_at: around.now,
         dry_run: false,
         emergency: false,
+        preserve_data: case.preserve_data,
         grants: None,
         permissions: BTreeSet::new(),
         moves: None,

@@ -56,6 +56,7 @@ fn case() -> CaseRecord {
         effective_at: began,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         measure: None,
