@@ -317,6 +317,7 @@ async fn compliance_and_auditors_see_it_by_short_links_and_each_look_is_a_row() 
             signals: leaver_api::Signals { issuer: "https://issuer", signer: &signer },
             policy: &house.policy,
             cases: &house.cases,
+            rosters: &house.cases,
             ledger: &house.ledger,
             workflow: &house.workflow,
             evidence: &house.cases,

@@ -75,6 +75,7 @@ fn only_the_platform_names_an_aws_sdk() {
         "reconcile",
         "canary",
         "batch",
+        "archive",
         "export",
         "signals",
         "api",

@@ -28,7 +28,7 @@ pub const CONDITIONS: [(&str, Attribute); 5] = [
 ];
 
 /// What a rule can leave alone. The account itself is not among it: without disabling that, nothing is contained.
-pub const KEPT: [(&str, ActionKind); 9] = [
+pub const KEPT: [(&str, ActionKind); 10] = [
     ("sessions", ActionKind::EndSessions),
     ("tokens", ActionKind::RevokeToken),
     ("keys", ActionKind::DisableApiKey),
@@ -38,6 +38,7 @@ pub const KEPT: [(&str, ActionKind); 9] = [
     ("licences", ActionKind::RemoveLicence),
     ("records", ActionKind::RecordEnd),
     ("tickets", ActionKind::OpenTicket),
+    ("ownership", ActionKind::TransferOwnership),
 ];
 
 const GROUPS: [(&str, Option<&str>); 5] = [

@@ -40,6 +40,7 @@ pub fn came_back(plan: &Plan) -> Vec<String> {
                 ActionKind::RemoveLicence
                 | ActionKind::RecordEnd
                 | ActionKind::OpenTicket
+                | ActionKind::TransferOwnership
                 | ActionKind::EnableAccount
                 | ActionKind::AddGrant
                 | ActionKind::EnableApiKey => false,
