@@ -2,11 +2,18 @@
 
 use super::{BadLine, Line, NotABatch};
 use crate::{
+    case::{CaseRecord, CaseStatus},
     id::{CaseId, Username},
     person::{Person, PersonStatus},
     policy::Policy,
+    ports::{CaseStore, StoreError},
+    time::Timestamp,
 };
+use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
+
+/// How many cases are read at once.
+const AT_A_TIME: usize = 25;
 
 /// Lines that can be taken, in the order in which they are worked on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,18 +29,42 @@ pub(crate) fn is_leaving(person: &Person) -> bool {
     matches!(person.status, PersonStatus::Leaving | PersonStatus::Left) && person.case.is_some()
 }
 
-/// The case by which somebody is leaving, or has left.
-pub fn leaves_by(person: &Person) -> Option<&CaseId> {
-    person.case.as_ref().filter(|_| is_leaving(person))
+/// Whether the time of a case has not come. Whoever is to go today does not stay because they were to go later.
+pub(crate) fn lies_ahead(case: &CaseRecord, now: Timestamp) -> bool {
+    case.status == CaseStatus::Recorded && case.effective_at > now
 }
 
-/// Checks the lines against the people.
+/// Who of these people is leaving, or has left, by which case. A case whose time has not come is none of these.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub async fn already(
+    store: &dyn CaseStore,
+    people: &BTreeMap<Username, Person>,
+    now: Timestamp,
+) -> Result<BTreeMap<Username, CaseId>, StoreError> {
+    let leaving: Vec<&Person> = people.values().filter(|person| is_leaving(person)).collect();
+    let mut already = BTreeMap::new();
+    for some in leaving.chunks(AT_A_TIME) {
+        let ids: Vec<&CaseId> = some.iter().filter_map(|person| person.case.as_ref()).collect();
+        let cases = try_join_all(ids.iter().map(|id| store.case(id))).await?;
+        for ((person, id), case) in some.iter().zip(ids).zip(cases) {
+            if !case.is_some_and(|case| lies_ahead(&case, now)) {
+                already.insert(person.username.clone(), id.clone());
+            }
+        }
+    }
+    Ok(already)
+}
+
+/// Checks the lines against the people; `already` says who of them is leaving by another case.
 ///
 /// # Errors
 /// Names every line whose person is not known.
 pub fn check(
     lines: Vec<Line>,
     people: &BTreeMap<Username, Person>,
+    already: &BTreeMap<Username, CaseId>,
     policy: &Policy,
 ) -> Result<Checked, NotABatch> {
     let unknown = |line: &&Line| !people.contains_key(&line.username);
@@ -49,8 +80,7 @@ pub fn check(
     if !bad.is_empty() {
         return Err(NotABatch::Lines(bad));
     }
-    let stays = |line: &&Line| people.get(&line.username).is_some_and(|person| !is_leaving(person));
-    let counted = lines.iter().filter(stays).count();
+    let counted = lines.iter().filter(|line| !already.contains_key(&line.username)).count();
     Ok(Checked { lines: in_order(lines, people, policy), people: counted })
 }
 

@@ -12,7 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checked, check, in_order, leaves_by};
+pub use check::{Checked, already, check, in_order};
 pub use feed::{Look, Round, look};
 pub use file::{BadLine, MAX_BYTES, MAX_LINES, NotABatch, parse};
 pub use policy::{BatchPolicy, First};

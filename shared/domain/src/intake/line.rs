@@ -2,8 +2,10 @@
 
 use super::{Receipt, Refused, Request, mark, open, take};
 use crate::{
-    batch::{Batch, Line, check::is_leaving},
-    case::CaseStatus,
+    batch::{
+        Batch, Line,
+        check::{is_leaving, lies_ahead},
+    },
     effective::Dates,
     holds, measures,
     person::Person,
@@ -46,7 +48,7 @@ pub async fn submit_line(
         Some(case) => store.case(case).await?,
         None => None,
     };
-    let later = later.filter(|case| case.status == CaseStatus::Recorded && case.effective_at > now);
+    let later = later.filter(|case| lies_ahead(case, now));
     let later = later.map(|case| case.case_id);
     let opening = |person: &Person| {
         if is_leaving(person) && person.case != later {
