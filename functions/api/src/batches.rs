@@ -91,20 +91,14 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         Err(why) => return refusal(&why),
     };
     let people = people(api, &lines).await?;
-    let checked = match batch::check(lines, &people, api.policy) {
+    let already = batch::already(api.cases, &lines, &people, api.now).await.map_err(stored)?;
+    let checked = match batch::check(lines, &people, &already, api.policy) {
         Ok(checked) => checked,
         Err(why) => return refusal(&why),
     };
     let hold = hold(api, &id, &checked).await?;
     if dry_run {
-        return answer(
-            200,
-            &id,
-            &checked.lines,
-            Some(&people),
-            false,
-            hold.as_ref().map(|hold| &hold.measure),
-        );
+        return answer(200, &id, &checked.lines, &already, false, hold.as_ref().map(|hold| &hold.measure));
     }
     let batch = Batch::recorded(id.clone(), by.clone(), (file, &checked.lines), hold.clone(), api.now);
     api.cases.keep_lines(&id, &batch.lines, &checked.lines).await.map_err(stored)?;
@@ -124,7 +118,7 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         Err(error) => return Err(stored(error)),
     }
     start(api, &batch).await;
-    answer(202, &id, &checked.lines, Some(&people), false, batch.measure.as_ref())
+    answer(202, &id, &checked.lines, &already, false, batch.measure.as_ref())
 }
 
 /// Starts what a batch waits for: the question about it, or its feeding. Where that fails, the minute does it.
@@ -146,7 +140,7 @@ async fn again(api: &Api<'_>, batch: &Batch, file: &Digest) -> Result<Reply, Pro
     }
     start(api, batch).await;
     let lines = api.cases.lines(batch).await.map_err(stored)?;
-    answer(202, &batch.batch_id, &lines, None, true, batch.measure.as_ref())
+    answer(202, &batch.batch_id, &lines, &BTreeMap::new(), true, batch.measure.as_ref())
 }
 
 async fn people(api: &Api<'_>, lines: &[Line]) -> Result<BTreeMap<Username, Person>, Problem> {
@@ -172,7 +166,7 @@ fn answer(
     status: u16,
     id: &BatchId,
     lines: &[Line],
-    people: Option<&BTreeMap<Username, Person>>,
+    already: &BTreeMap<Username, CaseId>,
     duplicate: bool,
     measure: Option<&MeasureId>,
 ) -> Result<Reply, Problem> {
@@ -181,11 +175,9 @@ fn answer(
     let mut shown = Vec::new();
     for line in lines {
         let case = batch::case_of(id, line).map_err(|_| Problem::unavailable())?;
-        let person = people.and_then(|people| people.get(&line.username));
-        let already = person.and_then(|person| batch::stands_by(person, line.mode));
         let mut one =
             json!({"line": line.line, "username": line.username, "case_id": case, "accepted": true});
-        if let Some(already) = already {
+        if let Some(already) = already.get(&line.username) {
             one["case_id"] = json!(already);
             one["already"] = json!(true);
         }

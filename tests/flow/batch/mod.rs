@@ -17,14 +17,17 @@ use leaver_domain::{
 };
 use leaver_platform::memory::MemoryWorkflow;
 use leaver_tests::{
-    failing::{Failing, When},
+    failing::{Failing, Fuse, When},
     flow::{House, api_request},
     sandbox::now,
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -275,6 +278,7 @@ async fn a_case_whose_time_has_not_come_is_no_reason_to_leave_somebody_their_acc
     let (status, scheduled) = house.call(HR, "POST", "/api/v1/cases", &open, clock.now()).await;
     assert_eq!((status, &scheduled["status"]), (202, &json!("recorded")));
     let (_, answer) = post(&house, HR, &file(&people), "k", false, clock.now()).await;
+    assert_eq!(answer["lines"][0].get("already"), None);
     feed(with(&house), &house.cases, &clock, "f", ROUND).await.unwrap();
     let case = batch_case(&house, &id_of(&answer)).await;
     assert_ne!(json!(case.case_id), scheduled["case_id"]);
@@ -313,7 +317,7 @@ async fn no_more_run_at_once_than_policy_says_and_privileged_people_come_first()
         seen = all.len();
     }
     let progress = batch(&house, &id).await.progress(clock.now().plus(Duration::from_secs(30)));
-    assert_eq!((progress.finished, progress.left), (5, 2));
+    assert_eq!((progress.finished, progress.left), (6, 1));
     assert!(progress.ends_at.is_some());
     finish(&house.cases, |_| true).await;
     feed(with(&house), &house.cases, &clock, "f", ROUND).await.unwrap();
@@ -332,9 +336,10 @@ async fn whoever_feeds_may_die_anywhere() {
         for call in 0.. {
             let (store, clock, workflow) = (house.cases.copy(), Clock::new(), MemoryWorkflow::default());
             let with = (&house.policy, &workflow as &dyn Workflow);
-            let failing = Failing::at(&store, call, when);
+            let fuse = Arc::new(Fuse::at(call, when));
+            let failing = Failing::behind(&store, fuse.clone());
             let dying = feed(with, &failing, &clock, "dies", Duration::from_secs(7));
-            let _ = failing.invocation(dying).await;
+            let _ = fuse.invocation(dying).await;
             clock.pass(Duration::from_secs(31));
             for _ in 0..3 {
                 feed(with, &store, &clock, "goes on", ROUND).await.unwrap();
@@ -344,7 +349,7 @@ async fn whoever_feeds_may_die_anywhere() {
             let page = store.batches(None, 1).await.unwrap();
             assert_eq!(page.batches[0].status, BatchStatus::Ended, "{when:?} at call {call}");
             assert!(workflow.started().len() >= 4, "{when:?} at call {call}");
-            if !failing.has_failed() {
+            if !fuse.has_blown() {
                 assert!(call > 20, "only {call} calls");
                 break;
             }

@@ -4,7 +4,7 @@
 //! kept beside it and never change. A line is claimed before its case is recorded, and its case's id follows from batch and
 //! line, so that whoever goes on after somebody who died comes to the same case: none is lost, none is opened twice.
 
-mod check;
+pub(crate) mod check;
 mod feed;
 mod file;
 mod policy;
@@ -12,7 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checked, check, in_order, stands_by};
+pub use check::{Checked, already, check, in_order};
 pub use feed::{Look, Round, look};
 pub use file::{BadLine, MAX_BYTES, MAX_LINES, NotABatch, parse};
 pub use policy::{BatchPolicy, First};

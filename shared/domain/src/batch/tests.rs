@@ -109,6 +109,16 @@ fn person(username: &str, department: &str, status: &str) -> Person {
 }
 
 #[test]
+fn whoever_is_suspended_still_leaves_and_whoever_leaves_is_not_suspended() {
+    let stands = |status: &str, mode| check::stands_by(&person("a.b", "Sales", status), mode).is_some();
+    assert!(!stands("active", Mode::Leave) && !stands("active", Mode::Suspend));
+    assert!(!stands("suspended", Mode::Leave) && stands("suspended", Mode::Suspend));
+    for status in ["leaving", "left"] {
+        assert!(stands(status, Mode::Leave) && stands(status, Mode::Suspend), "{status}");
+    }
+}
+
+#[test]
 fn privileged_people_come_first_and_everybody_else_as_in_the_file() {
     let document = serde_norway::from_str(include_str!("../../../../infra/policy.yaml")).unwrap();
     let mut policy = Policy::parse(document, "prod").unwrap();
@@ -128,7 +138,8 @@ fn privileged_people_come_first_and_everybody_else_as_in_the_file() {
     ];
     let mut people: BTreeMap<Username, Person> =
         people.into_iter().map(|person| (person.username.clone(), person)).collect();
-    let checked = check(lines.clone(), &people, &policy).unwrap();
+    let already = [("zoe.gone".parse().unwrap(), "case-9".parse().unwrap())].into();
+    let checked = check(lines.clone(), &people, &already, &policy).unwrap();
     let names: Vec<&str> = checked.lines.iter().map(|line| line.username.as_str()).collect();
     assert_eq!(names, ["in.frastructure", "sam.admin", "root.admin", "a.sales", "b.sales", "zoe.gone"]);
     assert_eq!(checked.people, 5, "whoever is leaving already is not counted");
@@ -142,7 +153,7 @@ fn privileged_people_come_first_and_everybody_else_as_in_the_file() {
     let suspending = lines.iter().map(suspend).collect();
     assert_eq!(check(suspending, &people, &policy).unwrap().people, 4, "nobody is suspended twice");
     people.remove("b.sales");
-    let Err(NotABatch::Lines(bad)) = check(lines, &people, &policy) else { panic!() };
+    let Err(NotABatch::Lines(bad)) = check(lines, &people, &already, &policy) else { panic!() };
     assert_eq!((bad.len(), bad[0].line), (1, 4));
 }
 

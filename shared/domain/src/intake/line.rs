@@ -2,8 +2,10 @@
 
 use super::{Receipt, Refused, Request, mark, open, take};
 use crate::{
-    batch::{self, Batch, Line},
-    case::CaseStatus,
+    batch::{
+        Batch, Line,
+        check::{lies_ahead, stands_by},
+    },
     effective::Dates,
     holds, measures,
     person::Person,
@@ -25,11 +27,11 @@ pub async fn submit_line(
     store: &dyn CaseStore,
     workflow: &dyn Workflow,
     policy: &Policy,
-    (whole, line): (&Batch, &Line),
+    (batch, line): (&Batch, &Line),
     person: &Person,
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
-    let trigger = whole.trigger(line, now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let trigger = batch.trigger(line, now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let request = Request {
         trigger,
         mode: line.mode,
@@ -49,10 +51,10 @@ pub async fn submit_line(
         Some(case) => store.case(case).await?,
         None => None,
     };
-    let later = later.filter(|case| case.status == CaseStatus::Recorded && case.effective_at > now);
+    let later = later.filter(|case| lies_ahead(case, now));
     let later = later.map(|case| case.case_id);
     let opening = |person: &Person| {
-        if batch::stands_by(person, line.mode).is_some() && person.case != later {
+        if stands_by(person, line.mode).is_some() && person.case != later {
             let mark = mark(&request.trigger, person.case.clone(), now);
             return Opening { mark, person: None, case: None, measure: None };
         }
@@ -60,10 +62,10 @@ pub async fn submit_line(
         measures::note_holds(&mut opening, &held, now);
         if let Some((case, _)) = &mut opening.case {
             if let Some(opened) = case.log.first_mut() {
-                opened.facts["batch"] = json!({"batch_id": whole.batch_id, "line": line.line});
+                opened.facts["batch"] = json!({"batch_id": batch.batch_id, "line": line.line});
             }
             // Behind its first row and before a hold of its own.
-            drop(case.log.splice(1..1, whole.release_of_case(holds::MASS_ACTION, now)));
+            drop(case.log.splice(1..1, batch.release_of_case(holds::MASS_ACTION, now)));
         }
         opening
     };
