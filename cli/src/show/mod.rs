@@ -3,11 +3,15 @@
 mod approvals;
 mod batches;
 mod data;
+mod lists;
+mod people;
 mod policy;
 mod watch;
 
 pub use approvals::{approval, approvals};
 pub use batches::{bad_lines, batch, batch_pace, batch_receipt, batches};
+pub use lists::{cases, orphans, scheduled, tasks};
+pub use people::{access, measure};
 pub use policy::{checked, explained};
 
 use leaver_domain::time::Timestamp;
@@ -81,81 +85,6 @@ fn instant(value: &Value, name: &str) -> Option<Timestamp> {
 
 fn seconds(from: Timestamp, to: Timestamp) -> String {
     format!("{:.2} s", to.since(from).as_secs_f64())
-}
-
-/// Cases, one line each.
-pub fn cases(cases: &[Value]) -> String {
-    let row = |case: &Value| {
-        ["/case_id", "/person/username", "/mode", "/status", "/created_at", "/reason"]
-            .map(|pointer| text(case, pointer))
-            .to_vec()
-    };
-    table(
-        &["case", "person", "mode", "status", "created", "reason"],
-        &cases.iter().map(row).collect::<Vec<_>>(),
-    )
-}
-
-/// Cases whose time has not come, one line each.
-pub fn scheduled(cases: &[Value]) -> String {
-    let row = |case: &Value| {
-        ["/effective_at", "/case_id", "/person/username", "/mode", "/trigger/by", "/reason"]
-            .map(|pointer| text(case, pointer))
-            .to_vec()
-    };
-    table(&["at", "case", "person", "mode", "asked by", "reason"], &cases.iter().map(row).collect::<Vec<_>>())
-}
-
-/// Open tasks, one line each and what to do below.
-pub fn tasks(tasks: &[Value]) -> String {
-    let row = |task: &Value| {
-        let overdue = if task["overdue"] == true { " (overdue)" } else { "" };
-        let owners: Vec<&str> = list(task, "owners").iter().filter_map(Value::as_str).collect();
-        let what = match text(task, "/system").as_str() {
-            "-" => format!("{} review", text(task, "/kind").replace('_', " ")),
-            system => system.to_owned(),
-        };
-        vec![
-            text(task, "/task_id"),
-            what,
-            text(task, "/person/username"),
-            owners.join(", "),
-            format!("{}{overdue}", text(task, "/due_at")),
-            text(task, "/instructions"),
-        ]
-    };
-    let rows: Vec<Vec<String>> = tasks.iter().flat_map(|task| folded(&row(task))).collect();
-    table(&["task", "what", "person", "owner", "due", "to do"], &rows)
-}
-
-/// Orphans, one line each.
-pub fn orphans(orphans: &[Value]) -> String {
-    let row = |orphan: &Value| {
-        let whose = match text(orphan, "/class/kind").as_str() {
-            "left" => format!("{}, who has left", text(orphan, "/class/username")),
-            "elsewhere" => format!("{}, routed elsewhere", text(orphan, "/class/username")),
-            "unclear" => {
-                let names: Vec<&str> =
-                    list(&orphan["class"], "usernames").iter().filter_map(Value::as_str).collect();
-                format!("unclear: {}", names.join(" or "))
-            }
-            other => other.to_owned(),
-        };
-        let privileged = if orphan["privileged"] == true { "yes" } else { "-" };
-        vec![
-            text(orphan, "/orphan_id"),
-            text(orphan, "/system"),
-            text(orphan, "/login"),
-            whose,
-            text(orphan, "/owner"),
-            format!("{} d", orphan["age_days"].as_u64().unwrap_or(0)),
-            privileged.to_owned(),
-            text(orphan, "/last_login"),
-            text(orphan, "/standing/is"),
-        ]
-    };
-    let rows: Vec<Vec<String>> = orphans.iter().map(row).collect();
-    table(&["orphan", "system", "login", "whose", "owner", "age", "admin", "last login", "standing"], &rows)
 }
 
 /// One case: who, why, how far, and what happened in each system.
@@ -421,63 +350,6 @@ fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> +
 fn evidence(finding: &Value) -> String {
     let texts: Vec<&str> = list(finding, "evidence").iter().filter_map(Value::as_str).collect();
     texts.join("; ")
-}
-
-/// What was asked for about a person, and who decides.
-pub fn measure(measure: &Value) -> String {
-    let until = measure["until"].as_str().map(|until| format!(" until {until}")).unwrap_or_default();
-    let mut lines = vec![format!(
-        "{}  {}  {} for {}{until}  {}",
-        text(measure, "/measure_id"),
-        text(measure, "/status"),
-        text(measure, "/kind").replace('_', " "),
-        text(measure, "/person/username"),
-        text(measure, "/reason"),
-    )];
-    if measure["status"] == "requested" {
-        let asked: Vec<&str> = list(&measure["approval"], "asked").iter().filter_map(Value::as_str).collect();
-        lines.push(format!(
-            "{} decides until {}: `leaver approvals approve {}`",
-            asked.join(" or "),
-            text(measure, "/approval/expires_at"),
-            text(measure, "/approval/approval_id"),
-        ));
-    }
-    lines.join("\n")
-}
-
-/// A person, what is in force or asked for about them, and what their newest case came to.
-pub fn access(answer: &Value) -> String {
-    let person = &answer["person"];
-    let mut lines = vec![format!(
-        "{} ({})  {}  {}, {}",
-        text(person, "/username"),
-        text(person, "/employee_id"),
-        text(person, "/status"),
-        text(person, "/name"),
-        text(person, "/department"),
-    )];
-    if let Some(end) = person["contract_end"].as_str() {
-        lines.push(format!("contract until {end}"));
-    }
-    if !person["legal_hold"].is_null() {
-        let (since, why) = (text(person, "/legal_hold/since"), text(person, "/legal_hold/reason"));
-        lines.push(format!("legal hold since {since}: {why}"));
-    }
-    let measures = list(answer, "measures");
-    if !measures.is_empty() {
-        let row = |one: &Value| {
-            ["/measure_id", "/kind", "/status", "/until", "/requested_by", "/reason"]
-                .map(|pointer| text(one, pointer))
-                .to_vec()
-        };
-        let rows: Vec<_> = measures.iter().map(row).collect();
-        lines.push(String::new());
-        lines.push(table(&["measure", "kind", "status", "until", "asked by", "reason"], &rows));
-    }
-    lines.push(String::new());
-    lines.push(if answer["case"].is_null() { "no case".to_owned() } else { case(&answer["case"]) });
-    lines.join("\n")
 }
 
 /// Checks of the deployment.

@@ -1,5 +1,9 @@
 //! What leaver asks of the outside, as few traits as it takes. The platform implements them on AWS and in memory.
 
+mod workflow;
+
+pub use workflow::{Execution, Started, Workflow};
+
 use crate::{
     approval::{ApprovalId, Shown},
     batch,
@@ -238,76 +242,6 @@ pub enum Change {
     Unhold(MeasureId, CaseId),
 }
 
-/// One execution of the state machine. Its name follows from what it is about, so that it is started once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Execution {
-    /// Of a case.
-    Case {
-        /// The case.
-        case: CaseId,
-        /// [`CaseRecord::run`].
-        run: u32,
-    },
-    /// Of a measure: asks for its approval.
-    Measure(MeasureId),
-    /// Reads every system's roster.
-    Roster {
-        /// The day, in UTC.
-        night: Date,
-        /// Which attempt of that day: one that read not all is followed by another.
-        round: u32,
-    },
-    /// Of a look at a case that is through: reads all its systems again.
-    Reverify {
-        /// The case.
-        case: CaseId,
-        /// The day of its schedule.
-        day: u32,
-        /// [`crate::watch::Watch::run`].
-        run: u32,
-    },
-    /// Of a batch: begins to feed it at once.
-    Batch {
-        /// The batch.
-        batch: BatchId,
-        /// [`batch::Batch::run`].
-        run: u32,
-    },
-    /// Looks after the transfers of ownership of a case that are open.
-    Transfers {
-        /// The case.
-        case: CaseId,
-        /// Counts the times at which it is looked at: at most one execution for each.
-        slot: i64,
-    },
-}
-
-impl Execution {
-    /// The execution that a batch should have now.
-    pub fn of_batch(of: &batch::Batch) -> Self {
-        Self::Batch { batch: of.batch_id.clone(), run: of.run }
-    }
-
-    /// The execution that a case should have now.
-    pub fn of_case(case: &CaseRecord) -> Self {
-        Self::Case { case: case.case_id.clone(), run: case.run }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Case { case, run: 0 | 1 } => case.to_string(),
-            Self::Case { case, run } => format!("{case}-run-{run}"),
-            Self::Measure(measure) => measure.to_string(),
-            Self::Roster { night, round } => format!("roster-{night}-{round}"),
-            Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
-            Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
-            Self::Batch { batch, run } => format!("{batch}-run-{run}"),
-            Self::Transfers { case, slot } => format!("{case}-transfers-{slot}"),
-        }
-    }
-}
-
 /// What the evidence needs beside the cases: the days that were counted, and the exports that were asked for.
 #[async_trait]
 pub trait EvidenceStore: Send + Sync {
@@ -325,29 +259,6 @@ pub trait EvidenceStore: Send + Sync {
     async fn export(&self, id: &str) -> Result<Option<Export>, StoreError>;
     /// Writes an export whose `version` was raised by one; 1 creates.
     async fn put_export(&self, record: &Export) -> Result<(), StoreError>;
-}
-
-/// What starting an execution came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Started {
-    /// It runs now.
-    New,
-    /// It had been started before.
-    Already,
-}
-
-/// The workflow engine.
-#[async_trait]
-pub trait Workflow: Send + Sync {
-    /// Starts an execution; a repeat changes nothing.
-    async fn start(&self, execution: &Execution) -> Result<Started, StoreError>;
-    /// Wakes the execution that waits on a task token: what was decided stands in the table. One that does not wait any
-    /// more is left alone.
-    async fn wake(&self, task_token: &str) -> Result<(), StoreError>;
-    /// Whether an execution was started and runs no more, however it ended.
-    async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError>;
-    /// Runs the check of every adapter and waits for its result: the execution's output.
-    async fn check(&self, name: &str) -> Result<serde_json::Value, StoreError>;
 }
 
 /// Where a secret is kept that leaver itself renews.
