@@ -19,6 +19,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     gathering::Gathering,
     id::{CaseId, SystemId},
+    measure::Measure,
     measures,
     person::Person,
     plan::Scope,
