@@ -470,3 +470,43 @@ fn lines<T: DeserializeOwned>(
     let drafts = events(&serde_json::from_str(new)?, known);
     Ok(if drafts.is_empty() { Changed::Nothing } else { Changed::Lines(drafts) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn case(more: serde_json::Value) -> CaseRecord {
+        let at = "2026-02-03T14:30:00.000Z";
+        let mut case = json!({
+            "case_id": "case-1", "mode": "leave", "status": "complete", "reason": "R", "policy_digest": Digest::ZERO,
+            "person": {"username": "john.doe", "employee_id": "E1"}, "dates": {}, "created_at": at, "effective_at": at,
+            "trigger": {"source": "hris", "event_id": "e", "by": "hris", "kind": "k", "at": at, "received_at": at,
+                        "body": Digest::ZERO},
+            "closed_at": at, "checkpoint_size": 7, "dry_run": false, "emergency": false, "systems": [], "log": [],
+            "watch": {"days": [1], "day_seconds": 86_400}, "archive": {"look_at": "2026-02-03T14:40:00.000Z"}, "version": 1,
+        });
+        case.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(case).unwrap()
+    }
+
+    fn places(case: &CaseRecord) -> [Option<String>; 4] {
+        let item = of_case(case).unwrap();
+        ["due_pk", "due_sk", "archive_pk", "archive_sk"].map(|name| item.get(name)?.as_s().ok().cloned())
+    }
+
+    #[test]
+    fn a_look_and_an_archive_do_not_wait_for_each_other() {
+        let [due, at, archive, made] = places(&case(json!({})));
+        assert!(due.unwrap().starts_with("WATCH#") && archive.unwrap().starts_with("ARCHIVE"));
+        assert_eq!(at.as_deref(), Some("2026-02-04T14:30:00.000Z"));
+        assert_eq!(made.as_deref(), Some("2026-02-03T14:40:00.000Z"));
+        let [due, _, archive, _] = places(&case(json!({"watch": null})));
+        assert!(due.is_none() && archive.is_some());
+        let [due, _, archive, _] = places(&case(json!({"archive": null})));
+        assert!(due.unwrap().starts_with("WATCH#") && archive.is_none());
+        // A checkpoint has to cover what the case came to before either.
+        let [due, _, archive, _] = places(&case(json!({"checkpoint_size": null})));
+        assert!(due.unwrap().starts_with("SEAL#") && archive.is_none());
+    }
+}

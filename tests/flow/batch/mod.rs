@@ -244,12 +244,12 @@ async fn of_two_batches_with_the_same_person_the_second_says_already() {
 async fn a_batch_suspends_as_well_and_nobody_twice() {
     let house = House::new().await;
     let (clock, people) = (Clock::new(), crowd(1));
-    let suspend = format!("{HEADER}{},Looked into,suspend,\n", people[0]);
+    let suspend = format!("{HEADER}{},Looked into,suspend,true\n", people[0]);
     let (status, one) = post(&house, HR, &suspend, "one", false, clock.now()).await;
     assert_eq!(status, 202);
     feed(with(&house), &house.cases, &clock, "f", ROUND).await.unwrap();
     let case = batch_case(&house, &id_of(&one)).await;
-    assert_eq!(case.mode, Mode::Suspend);
+    assert!(case.mode == Mode::Suspend && case.preserve_data);
     let stands = || async { house.cases.person(&people[0].parse().unwrap()).await.unwrap().unwrap() };
     assert_eq!(
         (stands().await.status, stands().await.case),
