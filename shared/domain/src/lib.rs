@@ -7,6 +7,7 @@ pub mod approval;
 pub mod brake;
 pub mod canary;
 pub mod case;
+pub mod contracts;
 pub mod custom;
 pub mod deciding;
 pub mod digest;

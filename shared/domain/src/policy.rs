@@ -11,6 +11,7 @@ use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
     canary::CanaryPolicy,
+    contracts::ContractPolicy,
     custom::{self, Custom},
     digest::Digest,
     id::{SystemId, Username},
@@ -189,6 +190,9 @@ pub struct Policy {
     pub risk: RiskSettings,
     /// Who decides about what is flagged.
     pub approvals: ApprovalPolicy,
+    /// What is done about contracts that end by themselves.
+    #[serde(default)]
+    pub contracts: ContractPolicy,
     /// When too many people are leaving at once.
     pub brake: BrakePolicy,
     /// How the log is published.
@@ -248,6 +252,7 @@ impl Policy {
             let known = |system: &SystemId| self.systems.contains_key(system);
             found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
         }
+        found.extend(self.contracts.check().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_watch().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_canary().err().map(|why| at("canary", why)));
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
