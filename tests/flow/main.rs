@@ -7,6 +7,7 @@ mod approvals;
 mod brake;
 mod canary;
 mod consent;
+mod events;
 mod export;
 mod failures;
 mod held;
