@@ -7,6 +7,7 @@ mod approvals;
 mod brake;
 mod canary;
 mod consent;
+mod entitled;
 mod events;
 mod export;
 mod failures;
