@@ -1,6 +1,7 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod moves;
 mod policy;
 mod watch;
 
@@ -161,8 +162,10 @@ pub fn case(case: &Value) -> String {
     };
     let dry = if case["dry_run"] == true { ", dry run: nothing is written" } else { "" };
     if case["restores"].is_string() {
-        lines.push(format!("gives back what {} took", text(case, "/restores")));
+        let bound = if case["by_role"] == true { ", as far as their role needs it now" } else { "" };
+        lines.push(format!("gives back what {} took{bound}", text(case, "/restores")));
     }
+    lines.extend(moves::lines(case));
     for permission in list(case, "permissions") {
         let does = if case["mode"] == "reactivate" { "gives" } else { "takes" };
         lines.push(format!("{does} {} in {}", text(permission, "/grant"), text(permission, "/system")));

@@ -56,6 +56,8 @@ pub(crate) fn summary(case: &CaseRecord) -> Value {
         "dry_run": case.dry_run,
         "emergency": case.emergency,
         "restores": case.restores,
+        "by_role": case.by_role,
+        "moves": case.moves,
         "permissions": case.permissions,
         "measure": case.measure,
         "findings": case.findings,
