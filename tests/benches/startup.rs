@@ -29,6 +29,7 @@ fn main() {
         "approval",
         "sweep",
         "population",
+        "contracts",
         "reconcile",
         "canary",
         "batch",

@@ -17,6 +17,7 @@ mod signals;
 mod stores;
 mod terminations;
 mod watch;
+mod ways_in;
 
 use house::House;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -50,6 +51,8 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     humans::what_is_asked_for_is_decided_holds_and_gives_back,
     humans::the_brake_holds_who_comes_too_many_until_security_releases_them,
     batches::a_file_takes_everybody_in_it_through_to_the_end,
+    ways_in::a_working_life_is_followed_event_by_event,
+    ways_in::a_contract_that_is_over_ends_access,
     doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
     doors::the_api_is_closed_without_a_good_token,
     doors::a_manager_sees_their_own_reports_only,

@@ -9,6 +9,8 @@ mod batch;
 mod brake;
 mod canary;
 mod consent;
+mod entitled;
+mod events;
 mod export;
 mod failures;
 mod forcing;

@@ -72,6 +72,7 @@ fn only_the_platform_names_an_aws_sdk() {
         "publish",
         "sweep",
         "population",
+        "contracts",
         "reconcile",
         "canary",
         "batch",

@@ -4,6 +4,7 @@ mod approvals;
 mod batches;
 mod data;
 mod lists;
+mod moves;
 mod people;
 mod policy;
 mod watch;
@@ -103,8 +104,10 @@ pub fn case(case: &Value) -> String {
     };
     let dry = if case["dry_run"] == true { ", dry run: nothing is written" } else { "" };
     if case["restores"].is_string() {
-        lines.push(format!("gives back what {} took", text(case, "/restores")));
+        let bound = if case["by_role"] == true { ", as far as their role needs it now" } else { "" };
+        lines.push(format!("gives back what {} took{bound}", text(case, "/restores")));
     }
+    lines.extend(moves::lines(case));
     for permission in list(case, "permissions") {
         let does = if case["mode"] == "reactivate" { "gives" } else { "takes" };
         lines.push(format!("{does} {} in {}", text(permission, "/grant"), text(permission, "/system")));

@@ -298,12 +298,13 @@ fn case_schemas() -> Value {
     let (things, thing) =
         (json!({"type": "array", "items": {"type": "object"}}), json!({"type": ["object", "null"]}));
     let summary = json!({
-        "case_id": text, "mode": {"enum": ["leave", "partial", "reactivate"]}, "status": {"enum": CaseStatus::ALL},
+        "case_id": text, "mode": {"enum": ["leave", "partial", "suspend", "reactivate"]}, "status": {"enum": CaseStatus::ALL},
         "person": object(&["username", "employee_id"], json!({"username": text, "employee_id": text})),
         "reason": text, "trigger": {"type": "object"}, "policy_digest": of("Digest"), "created_at": time,
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
         "preserve_data": flag, "archive": thing,
-        "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text),
+        "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text), "by_role": flag,
+        "moves": {"type": ["object", "null"], "description": "The change of role or department that it carries out: from, to, and what it means in each system."},
         "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
         "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
     });
@@ -374,7 +375,7 @@ fn other_schemas() -> Value {
             "user": object(&["username", "employee_id"], user), "metadata": object(&[], metadata)})),
         "Receipt": named(json!({"case_id": {"type": ["string", "null"]}, "status": text, "duplicate": flag})),
         "OpenCase": object(&["person", "reason"], json!({
-            "person": text, "mode": {"enum": ["leave", "partial"]}, "reason": text, "effective_at": time, "dry_run": flag,
+            "person": text, "mode": {"enum": ["leave", "partial", "suspend"]}, "reason": text, "effective_at": time, "dry_run": flag,
             "scope": object(&[], json!({
                 "grants": {"type": "array", "items": text, "description": "Wherever they are held."},
                 "permissions": {"type": "array", "items": text, "description": "`github:core` in one system; a bare name wherever it is held."},

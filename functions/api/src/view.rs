@@ -58,6 +58,8 @@ pub(crate) fn summary(case: &CaseRecord) -> Value {
         "preserve_data": case.preserve_data,
         "archive": case.archive,
         "restores": case.restores,
+        "by_role": case.by_role,
+        "moves": case.moves,
         "permissions": case.permissions,
         "measure": case.measure,
         "findings": case.findings,

@@ -106,6 +106,7 @@ async fn suspend(
         preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {

@@ -229,6 +229,9 @@ pub struct Standing {
     /// The case that had put them there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
+    /// What they did. Where it is something else by the time at which access comes back, not all of it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// The person as the case names them; what the HRIS knows beyond stays with the person's own record.

@@ -239,7 +239,11 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         let moves = *becomes == PersonStatus::Leaving || person.status == PersonStatus::Active;
         !request.dry_run && !afterwards && moves
     });
-    case.person_was = becomes.map(|_| Standing { status: person.status, case: person.case.clone() });
+    case.person_was = becomes.map(|_| Standing {
+        status: person.status,
+        case: person.case.clone(),
+        role: Some(person.role.clone()),
+    });
     let leaving = becomes.map(|status| Person {
         status,
         case: Some(case_id.clone()),

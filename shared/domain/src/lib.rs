@@ -9,6 +9,7 @@ pub mod batch;
 pub mod brake;
 pub mod canary;
 pub mod case;
+pub mod contracts;
 pub mod custom;
 pub mod deciding;
 pub mod digest;

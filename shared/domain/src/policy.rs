@@ -13,6 +13,7 @@ use crate::{
     batch::BatchPolicy,
     brake::BrakePolicy,
     canary::CanaryPolicy,
+    contracts::ContractPolicy,
     custom::{self, Custom},
     digest::Digest,
     id::{SystemId, Username},
@@ -191,6 +192,9 @@ pub struct Policy {
     pub risk: RiskSettings,
     /// Who decides about what is flagged.
     pub approvals: ApprovalPolicy,
+    /// What is done about contracts that end by themselves.
+    #[serde(default)]
+    pub contracts: ContractPolicy,
     /// When too many people are leaving at once.
     pub brake: BrakePolicy,
     /// How many cases of batches run at once, and whose come first.
@@ -257,6 +261,7 @@ impl Policy {
             let known = |system: &SystemId| self.systems.contains_key(system);
             found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
         }
+        found.extend(self.contracts.check().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.data.check().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_watch().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.check_canary().err().map(|why| at("canary", why)));
