@@ -101,3 +101,39 @@ async fn known(api: &Client, names: &[String]) -> Result<Vec<Person>, Failure> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn checked(file: PathBuf, people: Option<PathBuf>) -> Result<Exit, Failure> {
+        let check = Policy::Check { file: Some(file), environment: None, people, online: false };
+        check.run(Target { api: None, token: None }, true).await
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_can_be_used_ends_with_0_and_any_other_with_1() {
+        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/policy.yaml");
+        assert_eq!(checked(shipped.clone(), None).await.unwrap(), Exit::Done);
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let text = std::fs::read_to_string(&shipped).unwrap();
+        let wrong = write("wrong.yaml", &text.replace("Everybody has aws_iam", "Everybody hsa aws_iam"));
+        assert_eq!(checked(wrong, None).await.unwrap(), Exit::Failed);
+        let broken = write("broken.yaml", "a: [b");
+        assert_eq!(checked(broken, None).await.unwrap(), Exit::Failed);
+        let nobody = write("people.yaml", "[]");
+        assert_eq!(
+            checked(shipped.clone(), Some(nobody)).await.unwrap(),
+            Exit::Failed,
+            "its owners are missing"
+        );
+        for (file, people) in [(dir.path().join("none"), None), (shipped, Some(dir.path().join("none")))] {
+            assert!(matches!(checked(file, people).await, Err(Failure::Usage(_))));
+        }
+    }
+}
