@@ -172,7 +172,7 @@ fn the_verdict_says_how_the_night_was_and_that_none_came_since() {
     let (is_good, told) = night().verdict(now);
     assert!(is_good && told.contains("under way"));
     let off = called_off(&night(), "why".into(), now);
-    assert_eq!(off.verdict(now).0, false);
+    assert!(!off.verdict(now).0);
 }
 
 #[test]

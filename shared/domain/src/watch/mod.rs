@@ -196,7 +196,7 @@ pub fn standing(case: &CaseRecord, person: Option<&Person>, opened: Option<&Case
 pub async fn standing_now(store: &dyn CaseStore, case: &CaseRecord) -> Result<Standing, StoreError> {
     let person = store.person(&case.person.username).await?;
     let opened =
-        case.watch.iter().flat_map(|watch| &watch.looks).filter_map(|look| look.opened.as_ref()).last();
+        case.watch.iter().flat_map(|watch| &watch.looks).filter_map(|look| look.opened.as_ref()).next_back();
     let opened = match opened {
         Some(other) => store.case(other).await?,
         None => None,
