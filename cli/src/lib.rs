@@ -5,6 +5,7 @@ pub mod evidence;
 mod failure;
 pub mod ledger;
 pub mod local;
+pub mod policy;
 pub mod progress;
 pub mod show;
 pub mod watch;

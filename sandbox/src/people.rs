@@ -72,6 +72,8 @@ struct Row {
     department: String,
     manager: Option<String>,
     location: String,
+    #[serde(default)]
+    clearance: Option<String>,
     time_zone: String,
     country: String,
     #[serde(default)]
@@ -116,6 +118,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
         department: row.department.clone(),
         manager: row.manager.as_deref().map(parse).transpose()?,
         location: Some(row.location.clone()),
+        clearance: row.clearance.clone(),
         time_zone: Some(row.time_zone.clone()),
         contract_end: None,
         last_day: None,
@@ -156,6 +159,7 @@ fn generated(index: usize) -> Row {
         department: department.into(),
         manager: Some("jane.smith".into()),
         location: pick(&["Berlin", "Lisbon", "Austin"], seed * 5 + 2).into(),
+        clearance: None,
         time_zone: "Europe/Berlin".into(),
         country: "DE".into(),
         legal_hold: None,

@@ -36,7 +36,8 @@ fn quirks() -> Vec<(&'static str, Quirks)> {
         ("put_only", Quirks { put_only: true, ..standard() }),
         ("active_as_string", Quirks { active_as_string: true, ..standard() }),
         ("deactivate_by", Quirks { deactivate_by: DeactivateBy::Delete, ..standard() }),
-        ("single_operation", Quirks { single_operation: true, ..standard() }),
+        // leaver never sends more than one operation at once, so that this asks for no setting.
+        ("single_operation", standard()),
         ("filter", Quirks { filter: vec![FilterBy::EmployeeNumber], ..standard() }),
         ("no_filter", Quirks { filter: Vec::new(), ..standard() }),
         ("ignores_filter", standard()),

@@ -210,7 +210,7 @@ pub fn full_scope() -> Scope {
         RecordEnd,
         OpenTicket,
     ];
-    Scope { kinds: kinds.into(), grants: None }
+    Scope { kinds: kinds.into(), grants: None, contain_only: false }
 }
 
 /// Settings of the risk rules as in the default policy.

@@ -14,6 +14,7 @@ mod measures;
 mod named;
 mod orphans;
 mod pacing;
+mod policy;
 mod restoring;
 mod sealing;
 mod slack;

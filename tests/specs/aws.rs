@@ -160,6 +160,8 @@ impl Model {
     fn value(&self, value: &Value, shape: &Value, what: &str, problems: &mut Vec<String>) {
         let kind = shape["type"].as_str().unwrap_or_default();
         let fits = match (kind, value) {
+            // Any JSON.
+            ("structure", _) if shape["document"] == true => true,
             ("structure", Value::Object(fields)) => {
                 self.structure(fields, shape, what, problems);
                 true

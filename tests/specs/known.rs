@@ -38,6 +38,11 @@ const DERIVED: &str =
 /// All of them.
 pub(crate) const KNOWN: &[Known] = &[
     known(
+        "aws_iam",
+        "DescribePermissionSet: the model has no such operation",
+        "described in the service's whole model; the saved one was cut down",
+    ),
+    known(
         "equipment",
         "GET /rest/api/3/mypermissions: no description has this operation",
         "described in Jira's whole document; the saved one was cut to what changes something",

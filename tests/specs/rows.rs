@@ -47,7 +47,15 @@ pub(crate) const ROWS: &[Row] = &[
         "active_directory",
         "LDAP is described by its RFCs; the suite of this row runs against a directory server",
     ),
-    row("aws_iam", &[Aws("aws-iam.service-2.json"), Aws("aws-cloudtrail.service-2.json")]),
+    row(
+        "aws_iam",
+        &[
+            Aws("aws-iam.service-2.json"),
+            Aws("aws-cloudtrail.service-2.json"),
+            Aws("aws-identitystore.service-2.json"),
+            Aws("aws-sso-admin.service-2.json"),
+        ],
+    ),
     nothing("badge", "the vendor's reference is pages for people"),
     row("benefits", &[OpenApi("gusto-payroll.json", "")]),
     nothing(

@@ -126,7 +126,9 @@ fn the_aws_adapters_role_may_do_what_its_spec_says_and_nothing_else() {
     let text = read("infra/adapter.aws_iam.yaml");
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
     let granted: BTreeSet<&str> = words
-        .filter(|word| word.starts_with("iam:") || word.starts_with("cloudtrail:"))
+        .filter(|word| {
+            ["iam:", "cloudtrail:", "identitystore:", "sso:"].iter().any(|service| word.starts_with(service))
+        })
         .filter(|word| !word.ends_with(':'))
         .collect();
     let granted: BTreeSet<&str> = granted.into_iter().filter(|word| !word.contains("::")).collect();

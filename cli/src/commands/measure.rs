@@ -23,6 +23,8 @@ pub(crate) enum Measure {
     BreakGlass(BreakGlass),
     /// Give back what was taken by mistake.
     Restore(Restore),
+    /// Give somebody who is hired anew what their role needs, out of what they had.
+    Rehire(Rehire),
     /// Place somebody under a legal hold, or ask for its release.
     Hold(Hold),
     /// Show what somebody has, and what is asked for about them.
@@ -42,6 +44,16 @@ pub(crate) struct Extend {
     until: Option<String>,
     /// Why.
     #[arg(long)]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rehire {
+    /// Who: the login name or the HRIS's number.
+    #[arg(long)]
+    user: String,
+    /// Why.
+    #[arg(long, default_value = "rehire")]
     reason: String,
 }
 
@@ -221,6 +233,7 @@ impl Measure {
                 (of(user, "break-glass"), body)
             }
             Self::Restore(restore) => restore.request(),
+            Self::Rehire(Rehire { user, reason }) => (of(user, "rehire"), json!({"reason": reason})),
             Self::Hold(Hold { user, reason, release }) => {
                 (of(user, "legal-hold"), json!({"reason": reason, "release": release}))
             }
@@ -296,6 +309,8 @@ mod tests {
         let (path, body) = asked("restore --user U --from 2026-02-03T14:30:00Z").unwrap();
         assert_eq!(path, "/api/v1/employees/U/restore");
         assert_eq!(body["reason"], "access as of 2026-02-03T14:30:00.000Z");
+        let (path, body) = asked("rehire --user U").unwrap();
+        assert_eq!((path.as_str(), body), ("/api/v1/employees/U/rehire", json!({"reason": "rehire"})));
         let (_, body) = asked("hold --user U --reason R --release").unwrap();
         assert_eq!(body, json!({"reason": "R", "release": true}));
         let (path, body) =

@@ -8,6 +8,7 @@ mod ledger;
 mod local;
 mod measure;
 mod orphans;
+mod policy;
 mod revoke;
 mod tasks;
 mod verify;
@@ -57,6 +58,9 @@ enum Command {
     /// Accounts that are nobody's who is here, and what becomes of them.
     #[command(subcommand)]
     Orphans(orphans::Orphans),
+    /// Check the policy, and see what it means for somebody.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -82,6 +86,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
         Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
         Command::Orphans(orphans) => orphans.run(&target.client_for("security")?, json).await,
+        Command::Policy(policy) => policy.run(target, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -183,6 +188,10 @@ mod tests {
             "leaver orphans ignore ID --reason R --until 2026-12-31",
             "leaver orphans ignore ID --reason R --until 2026-12-31 --user U",
             "leaver orphans revoke ID --reason R",
+            "leaver policy check",
+            "leaver policy check p.yaml --environment local --people people.yaml --json",
+            "leaver policy check --online",
+            "leaver policy explain --user U --json",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",
@@ -199,6 +208,8 @@ mod tests {
         for line in [
             "leaver",
             "leaver approvals deny ID",
+            "leaver policy explain",
+            "leaver policy check --online --people people.yaml",
             "leaver revoke --user U",
             "leaver revoke --user U --reason R --at yesterday",
         ] {

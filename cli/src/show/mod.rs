@@ -1,8 +1,10 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod policy;
 
 pub use approvals::{approval, approvals};
+pub use policy::{checked, explained};
 
 use leaver_domain::time::Timestamp;
 use serde_json::Value;
@@ -364,6 +366,12 @@ fn notes(case: &Value) -> Vec<String> {
 /// How many assets of one kind are named.
 const NAMED: usize = 5;
 
+/// A thing with its kind, unless its name says already what it is.
+fn named(kind: &str, name: &str) -> String {
+    let says = kind.rsplit(' ').next().is_some_and(|noun| name.to_lowercase().contains(&noun.to_lowercase()));
+    if says { name.to_owned() } else { format!("{kind} {name}") }
+}
+
 /// What the person owned or made, by what has to become of it.
 fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> + 'a {
     let words = [
@@ -376,7 +384,7 @@ fn owned<'a>(name: &'a str, system: &'a Value) -> impl Iterator<Item = String> +
         let all: Vec<String> = list(system, "owned")
             .iter()
             .filter(|asset| asset["next"] == next)
-            .map(|asset| format!("{} {}", text(asset, "/kind").replace('_', " "), text(asset, "/name")))
+            .map(|asset| named(&text(asset, "/kind").replace('_', " "), &text(asset, "/name")))
             .collect();
         let more = all.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -18,6 +18,7 @@ use leaver_domain::{
     gathering::Gathering,
     id::{CaseId, SystemId},
     measures,
+    person::Person,
     plan::Scope,
     policy::Policy,
     ports::{CaseStore, StoreError},
@@ -148,10 +149,10 @@ impl System<'_> {
     }
 
     /// What the case may take here, given the measures that were in force at the first attempt.
-    async fn scope(&self, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
+    async fn scope(&self, person: &Person, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
         let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
         let at = record.started_at.unwrap_or_else(|| self.now());
-        Ok(measures::scope_for(self.policy, case, self.id, &measures, at))
+        Ok(measures::scope_for(self.policy, person, case, self.id, &measures, at))
     }
 
     /// Writes a record that was changed; its version goes up by one.

@@ -13,6 +13,7 @@ use leaver_adapters::{
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
+    id::CaseId,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measures,
@@ -68,21 +69,61 @@ pub(crate) async fn set_aside(
 /// What a case gives back in this system.
 pub(crate) struct Target {
     before: Option<Inventory>,
+    /// What there was before, where not all of it comes back.
+    whole: Option<Inventory>,
     permissions: BTreeSet<String>,
 }
 
 impl Target {
-    pub(crate) async fn of(system: &System<'_>, case: &CaseRecord) -> Result<Self, Fault> {
+    pub(crate) async fn of(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<Self, Fault> {
         let before = match &case.restores {
-            Some(earlier) => system.store.before(earlier, system.id).await.map_err(stored)?,
+            Some(earlier) => before(system, earlier).await?,
             None => None,
         };
-        Ok(Self { before, permissions: case.permissions_in(system.id) })
+        let permissions = case.permissions_in(system.id);
+        if !case.by_role {
+            return Ok(Self { before, whole: None, permissions });
+        }
+        let needed = before.clone().map(|before| needed(system, person, before));
+        Ok(Self { before: needed, whole: before, permissions })
     }
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted { before: self.before.as_ref(), permissions: &self.permissions }
     }
+}
+
+/// What there was before a case. Whoever was suspended when they left had been shut by then: it is what there was before that.
+async fn before(system: &System<'_>, earlier: &CaseId) -> Result<Option<Inventory>, Fault> {
+    let case = system.store.case(earlier).await.map_err(stored)?;
+    let was = case.and_then(|case| case.person_was).filter(|was| was.status == PersonStatus::Suspended);
+    if let Some(suspended) = was.and_then(|was| was.case)
+        && let Some(before) = system.store.before(&suspended, system.id).await.map_err(stored)?
+    {
+        return Ok(Some(before));
+    }
+    system.store.before(earlier, system.id).await.map_err(stored)
+}
+
+/// Whether the role that somebody has now needs an account here. Where no role has to do with a system, everybody does.
+fn is_needed(system: &System<'_>, person: &Person) -> bool {
+    let governed = system.policy.governed().contains(system.id);
+    let profile = system.policy.profile(person);
+    !governed || profile.is_none_or(|profile| profile.needs(system.id).is_some())
+}
+
+/// What of an earlier state comes back to somebody who is hired anew: what their role needs now, and nothing that could be used
+/// without logging in anew. Of a role of which nothing is known, what gives no power.
+fn needed(system: &System<'_>, person: &Person, mut before: Inventory) -> Inventory {
+    before.credentials.clear();
+    let profile = system.policy.profile(person);
+    match profile.and_then(|profile| profile.needs(system.id)) {
+        Some(names) => {
+            before.grants.retain(|held| names.iter().any(|name| system.adapter.is_named(held, name)));
+        }
+        None => before.grants.retain(|held| !held.privileged),
+    }
+    before
 }
 
 /// Does the work of one system, from wherever an earlier attempt left it.
@@ -111,7 +152,11 @@ pub(crate) async fn run(
         }
         Earlier::Hindered(fault) => return failed(system, case, record, fault).await,
     }
-    let target = Target::of(system, case).await?;
+    if case.by_role && !is_needed(system, &person) {
+        let why = format!("the role {} needs no account here", person.role);
+        return set_aside(system, case, record, EventKind::AccessRestored, why).await;
+    }
+    let target = Target::of(system, case, &person).await?;
     let outlook = restore::survey(system.adapter, system.http, &person, target.wanted()).await;
     let outlook = match outlook {
         Ok(outlook) => outlook,
@@ -205,8 +250,8 @@ async fn finish(
     record.status = SystemStatus::Restored;
     record.revoked_at = Some(now);
     let lost = |before, after| restore::not_restorable(system.adapter, before, after);
-    record.not_restorable =
-        target.before.as_ref().zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
+    let before = target.whole.as_ref().or(target.before.as_ref());
+    record.not_restorable = before.zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
     record.log.push(Happening {
         kind: EventKind::AccessRestored,
         at: now,

@@ -53,7 +53,7 @@ async fn work(
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
-    let scope = system.scope(case, &record).await?;
+    let scope = system.scope(&person, case, &record).await?;
     let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     let survey = match run::survey(system.adapter, system.http, &job).await {
         Ok(survey) => survey,

@@ -30,7 +30,7 @@ pub(crate) async fn verify(
     }
     let read = match case.mode {
         Mode::Reactivate => {
-            let target = restore::Target::of(system, case).await?;
+            let target = restore::Target::of(system, case, &person).await?;
             restore::left(system, &target, &person, &record).await
         }
         Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,
@@ -75,7 +75,7 @@ async fn left(
     person: &Person,
     record: &SystemRecord,
 ) -> Result<(Inventory, Plan), Fault> {
-    let scope = system.scope(case, record).await?;
+    let scope = system.scope(person, case, record).await?;
     let job = Job { person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await
 }

@@ -200,6 +200,7 @@ fn request(api: &Api<'_>, call: &Call, asked: &OpenCase) -> Result<Request, Prob
         emergency: asked.emergency,
         grants: asked.scope.as_ref().map(|scope| scope.grants.clone()),
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     })
 }

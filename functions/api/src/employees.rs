@@ -31,7 +31,7 @@ const LOOK_BACK: Duration = Duration::from_secs(366 * 86_400);
 
 /// The person of an address, by login name or by the HRIS's number, where the caller may ask for this about them. A manager
 /// learns nothing of who is not their report.
-async fn whom(api: &Api<'_>, call: &Call, id: &str, everybody: bool) -> Result<Person, Problem> {
+pub(crate) async fn whom(api: &Api<'_>, call: &Call, id: &str, everybody: bool) -> Result<Person, Problem> {
     let named = match id.parse::<Username>() {
         Ok(username) => api.cases.person(&username).await.map_err(stored)?,
         Err(_) => None,
@@ -226,6 +226,25 @@ pub(crate) async fn restore_case(api: &Api<'_>, call: &Call, id: &str) -> Result
         return Err(invalid("`from` belongs to `/employees/{id}/restore`: here the case is named."));
     }
     ask(api, asked(call, What::Restore { case: case.case_id }, &person, id, &body.why()?)?).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rehire {
+    reason: String,
+}
+
+/// `POST /api/v1/employees/{id}/rehire`: what the role that HR's record gives them now needs comes back, out of what they had.
+pub(crate) async fn rehire(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
+    allowed(call, &[Role::Security, Role::Hr], false)?;
+    let person = whom(api, call, id, true).await?;
+    let body: Rehire = parse(call)?;
+    let case = person.case.clone().filter(|_| person.status != PersonStatus::Active);
+    let case = case.ok_or_else(|| {
+        let detail = format!("{} has not left: there is nobody to hire anew.", person.username);
+        Problem::new(409, "not-possible-now", detail)
+    })?;
+    ask(api, asked(call, What::Rehire { case }, &person, id, &body.reason)?).await
 }
 
 /// `POST /api/v1/employees/{id}/restore`: access as it was at an instant. That is what the first case found that took

@@ -15,6 +15,7 @@ mod log;
 mod measures;
 pub mod openapi;
 mod orphans;
+mod policy;
 mod signals;
 mod tasks;
 mod view;
@@ -149,8 +150,10 @@ async fn answer(api: &Api<'_>, request: &ApiGatewayV2httpRequest) -> Result<Repl
         }
         ("POST", ["api", "v1", "employees", id, "exceptions"]) => employees::except(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "legal-hold"]) => employees::legal_hold(api, &call, id).await,
+        ("POST", ["api", "v1", "employees", id, "rehire"]) => employees::rehire(api, &call, id).await,
         ("POST", ["api", "v1", "employees", id, "restore"]) => employees::restore_from(api, &call, id).await,
         ("GET", ["api", "v1", "employees", id, "access"]) => employees::access(api, &call, id).await,
+        ("GET", ["api", "v1", "employees", id, "policy"]) => policy::explain(api, &call, id).await,
         ("GET", ["api", "v1", "measures", id]) => measures::show(api, &call, id).await,
         ("GET", ["api", "v1", "approvals"]) => approvals::list(api, &call).await,
         ("GET", ["api", "v1", "approvals", id]) => approvals::show(api, &call, id).await,

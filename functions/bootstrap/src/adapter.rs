@@ -68,8 +68,8 @@ pub(crate) async fn adapter(environment: &Environment, aws: &Aws, system: &str) 
     let bench = Bench { client, pacer, policy: &policy, store: &store, rosters: &store };
     run(aws, async |event: LambdaEvent<leaver_adapter::Input>| {
         let text = match secret.read().await {
-            // A system that asks for no setting needs no value in its secret.
-            Err(SecretError::Empty(_)) if spec.settings.is_empty() => Secret::new("{}"),
+            // A system that needs no setting needs no value in its secret.
+            Err(SecretError::Empty(_)) if spec.needs_no_setting() => Secret::new("{}"),
             read => read.map_err(|error| credential(&error))?,
         };
         let mut settings = Settings::parse(system, &text).map_err(Failure)?;

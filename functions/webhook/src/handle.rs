@@ -1,6 +1,6 @@
 //! One request of the HRIS.
 
-use crate::authentic::Credentials;
+use crate::{authentic::Credentials, take};
 use aws_lambda_events::{
     apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse},
     encodings::Body,
@@ -8,18 +8,14 @@ use aws_lambda_events::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use leaver_domain::{
-    case::{Finding, Mode, Trigger},
-    id::{CaseId, Username},
-    intake::{self, Refused, Request},
-    person::Person,
+    intake,
     policy::Policy,
-    ports::{CaseStore, EventMark, Opening, Recorded, StoreError, Workflow},
+    ports::{CaseStore, EventMark, StoreError, Workflow},
     problem::Problem,
     time::Timestamp,
-    trigger::{EventType, HRIS, HrEvent, HrUser},
+    trigger::{EventType, HRIS, HrEvent},
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// What the function works with.
 pub struct Webhook<'a> {
@@ -75,35 +71,7 @@ async fn answer(webhook: &Webhook<'_>, request: &ApiGatewayV2httpRequest) -> Res
     if let Some(mark) = webhook.store.mark(HRIS, &event.id).await.map_err(stored)? {
         return repeated(webhook, &event, mark).await;
     }
-    if !event.kind.opens_a_case() {
-        return record_only(webhook, &event).await;
-    }
-    let person = identify(webhook, &event, user).await?;
-    let request = Request {
-        trigger: trigger(webhook, &event),
-        mode: Mode::Leave,
-        reason: user.reason.clone().unwrap_or_else(|| "termination".to_owned()),
-        dates: event.dates.clone(),
-        effective_at: event.effective_at,
-        dry_run: false,
-        emergency: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        measure: None,
-    };
-    let submitted =
-        intake::submit(webhook.store, webhook.workflow, webhook.policy, &person, &request, webhook.now).await;
-    let (receipt, not_started) = submitted.map_err(|refused| match refused {
-        Refused::Reused => reused(),
-        Refused::UnknownPerson(name) => unknown(&name),
-        // A trigger of the HRIS gives nothing back.
-        Refused::NotRestorable(why) => Problem::new(422, "not-restorable", why),
-        Refused::Store(error) => stored(error),
-    })?;
-    if let Some(error) = not_started {
-        tracing::error!(case = %receipt.case_id, %error, "recorded, but not started: the sweep will start it");
-    }
-    Ok((202, json!({"case_id": receipt.case_id, "status": receipt.status, "duplicate": receipt.duplicate})))
+    take::take(webhook, &event, user).await
 }
 
 fn raw_body(request: &ApiGatewayV2httpRequest) -> Result<Vec<u8>, Problem> {
@@ -115,33 +83,17 @@ fn raw_body(request: &ApiGatewayV2httpRequest) -> Result<Vec<u8>, Problem> {
     BASE64_STANDARD.decode(body).map_err(bad)
 }
 
-fn trigger(webhook: &Webhook<'_>, event: &HrEvent) -> Trigger {
-    Trigger {
-        source: HRIS.to_owned(),
-        event_id: event.id.clone(),
-        by: HRIS.to_owned(),
-        kind: kind_name(event.kind),
-        at: event.at,
-        received_at: webhook.now,
-        body: event.body,
-    }
-}
-
-fn kind_name(kind: EventType) -> String {
-    json!(kind).as_str().unwrap_or_default().to_owned()
-}
-
-fn stored(error: StoreError) -> Problem {
+pub(crate) fn stored(error: StoreError) -> Problem {
     tracing::error!(%error, "the webhook could not reach its table");
     Problem::unavailable()
 }
 
-fn reused() -> Problem {
+pub(crate) fn reused() -> Problem {
     let detail = "An event with this `event_id` and another content was taken before. Send a new event under a new id.";
     Problem::new(409, "event-id-reused", detail)
 }
 
-fn unknown(username: &str) -> Problem {
+pub(crate) fn unknown(username: &str) -> Problem {
     let detail = format!(
         "Nobody with the username `{username}`, this employee_id and e-mail is known. A finding was opened. \
          Correct the person's record, then send the event again."
@@ -155,57 +107,9 @@ async fn repeated(webhook: &Webhook<'_>, event: &HrEvent, mark: EventMark) -> Re
         return Err(reused());
     }
     let Some(case_id) = mark.case_id else {
-        return Ok((202, json!({"case_id": null, "status": "not_handled_yet", "duplicate": true})));
+        return Ok((202, json!({"case_id": null, "status": "recorded", "duplicate": true})));
     };
     let resumed = intake::resume(webhook.store, webhook.workflow, case_id, true, webhook.now).await;
     let (receipt, _) = resumed.map_err(stored)?;
     Ok((202, json!({"case_id": receipt.case_id, "status": receipt.status, "duplicate": true})))
-}
-
-/// An event type that is understood and written down, and that nothing acts on.
-async fn record_only(webhook: &Webhook<'_>, event: &HrEvent) -> Result<(u16, Value), Problem> {
-    let mark = EventMark {
-        source: HRIS.to_owned(),
-        event_id: event.id.clone(),
-        kind: kind_name(event.kind),
-        body: event.body,
-        case_id: None::<CaseId>,
-        received_at: webhook.now,
-    };
-    let recorded = webhook.store.record(&Opening { mark, person: None, case: None, measure: None }).await;
-    let recorded = recorded.map_err(stored)?;
-    let duplicate = match recorded {
-        Recorded::New => false,
-        Recorded::Known(mark) if mark.body == event.body => true,
-        Recorded::Known(_) => return Err(reused()),
-    };
-    Ok((202, json!({"case_id": null, "status": "not_handled_yet", "duplicate": duplicate})))
-}
-
-/// Who is meant. Username, number and e-mail must all point at one person; anything else is a finding for a human.
-async fn identify(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser) -> Result<Person, Problem> {
-    let person = webhook.store.person(&user.username).await.map_err(stored)?;
-    let agrees = |person: &Person| {
-        person.employee_id == user.employee_id
-            && user.email.as_ref().is_none_or(|email| *email == person.email)
-    };
-    let (kind, detail) = match person {
-        Some(person) if agrees(&person) => return Ok(person),
-        Some(_) => ("identity_conflict", "the employee_id or e-mail of an event belongs to somebody else"),
-        None => ("unknown_person", "an event names somebody who is not known"),
-    };
-    open_finding(webhook, event, &user.username, kind, detail).await?;
-    Err(unknown(user.username.as_str()))
-}
-
-async fn open_finding(
-    webhook: &Webhook<'_>,
-    event: &HrEvent,
-    username: &Username,
-    kind: &str,
-    detail: &str,
-) -> Result<(), Problem> {
-    let detail = format!("{detail}: `{username}` in event {}", event.id);
-    let finding = Finding { kind: kind.to_owned(), detail, at: webhook.now };
-    webhook.store.open_finding(&format!("{kind}-{HRIS}-{}", event.id), &finding).await.map_err(stored)
 }

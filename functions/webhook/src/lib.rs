@@ -2,6 +2,8 @@
 
 mod authentic;
 mod handle;
+mod rehire;
+mod take;
 
 pub use authentic::{BadSecret, Credentials};
 pub use handle::{Webhook, handle};

@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-/// The actions that the emulator does not know.
+/// The actions of IAM that the emulator does not know. Identity Center is answered by the stand-in as well.
 const GAPS: [&str; 6] = [
     "ListSSHPublicKeys",
     "ListServiceSpecificCredentials",
@@ -332,8 +332,10 @@ impl Emulator {
 #[async_trait]
 impl Upstream for Emulator {
     fn takes(&self, ask: &Ask) -> bool {
-        let gap = || ask.form().get("Action").is_some_and(|action| GAPS.contains(&action.as_str()));
-        !ask.path.is_empty() || !gap()
+        match ask.segments().as_slice() {
+            [] => !ask.form().get("Action").is_some_and(|action| GAPS.contains(&action.as_str())),
+            path => !matches!(path, ["identitystore" | "sso"]),
+        }
     }
 
     async fn answer(&self, ask: &Ask) -> Reply {
@@ -359,10 +361,10 @@ impl Upstream for Emulator {
         let grants = user.group_list.member.iter().cloned().chain(user.attached());
         Ok(AccountView {
             exists: true,
-            active: !inline.values().any(|document| denies_all(document)),
+            active: here.active || !inline.values().any(|document| denies_all(document)),
             sessions: Vec::new(),
             credentials: active.chain(password).chain(devices).chain(here.credentials).collect(),
-            grants: grants.chain(inline.into_keys()).collect(),
+            grants: grants.chain(inline.into_keys()).chain(here.grants).collect(),
         })
     }
 

@@ -1,18 +1,20 @@
-//! AWS IAM's and CloudTrail's stand-in: users with keys, passwords, second factors, groups and policies. Where an
-//! emulator of AWS runs beside the sandbox (setting `emulator_url`), it holds the users, and only what it lacks is
-//! answered here.
+//! AWS IAM's, CloudTrail's and Identity Center's stand-in: users with keys, passwords, second factors, groups and policies, and
+//! beside them users with groups and permission sets (`identity_center.rs`). Where an emulator of AWS runs beside the sandbox
+//! (setting `emulator_url`), it holds the users of IAM, and only what it lacks is answered here.
 
 mod emulator;
+mod identity_center;
 mod sample;
 mod state;
 mod xml;
 
 use crate::{
     credentials::{Maker, pairs},
-    twin::{AccountView, Ask, Reply, Twin, World, slice},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, slice},
     upstream::Upstream,
 };
 use emulator::Emulator;
+use identity_center::Center;
 use leaver_adapters::sigv4::Covered;
 use leaver_domain::{secret::Secret, time::Timestamp};
 use serde_json::{Value, json};
@@ -28,6 +30,9 @@ struct AwsIam {
     key_id: String,
     secret: Secret,
     iam: Iam,
+    center: Center,
+    /// The region that Identity Center is in.
+    region: String,
     emulator: Option<Arc<Emulator>>,
     requests: u64,
 }
@@ -40,6 +45,11 @@ pub(crate) fn settings(base: &str, make: &mut Maker) -> BTreeMap<String, String>
         ("base_url", base.to_owned()),
         ("cloudtrail_url", format!("{base}/cloudtrail")),
         ("region", "us-east-1".to_owned()),
+        ("identitystore_url", format!("{base}/identitystore")),
+        ("sso_url", format!("{base}/sso")),
+        ("identity_store_id", "d-90670d1fe3".to_owned()),
+        ("instance_arn", "arn:aws:sso:::instance/ssoins-7223b5c0a1d2e3f4".to_owned()),
+        ("identity_center_region", "eu-central-1".to_owned()),
         ("access_key_id", id.to_ascii_uppercase()),
         ("secret_access_key", make.token("")),
     ])
@@ -54,6 +64,8 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         key_id: world.setting(ID, "access_key_id"),
         secret: Secret::new(world.setting(ID, "secret_access_key")),
         iam: Iam::new(&samples, emulated),
+        center: Center::new(world),
+        region: world.setting(ID, "identity_center_region"),
         emulator: emulated.then(|| Arc::new(Emulator::new(url, samples))),
         requests: 0,
     })
@@ -103,6 +115,20 @@ impl AwsIam {
         (!right).then_some("SignatureDoesNotMatch")
     }
 
+    /// A call of Identity Center or its identity store.
+    fn center(&mut self, service: &str, ask: &Ask) -> Reply {
+        let authorization = ask.headers.get("authorization").map_or("", String::as_str);
+        let elsewhere = part(authorization, "Credential").split('/').nth(2) != Some(&self.region);
+        let code = match self.refused(ask, service) {
+            None if elsewhere => "InvalidSignatureException",
+            None => return self.center.answer(service, ask),
+            Some("MissingAuthenticationToken") => "MissingAuthenticationTokenException",
+            Some("InvalidClientTokenId") => "UnrecognizedClientException",
+            Some(_) => "InvalidSignatureException",
+        };
+        Reply { status: 403, ..identity_center::refusal((code, "The request was not accepted.")) }
+    }
+
     fn cloudtrail(&self, ask: &Ask) -> Reply {
         if let Some(code) = self.refused(ask, "cloudtrail") {
             let code = if code == "InvalidClientTokenId" { "UnrecognizedClientException" } else { code };
@@ -132,7 +158,9 @@ impl AwsIam {
 
     /// Logins to the console on three days, the newest first.
     fn events(&self, user: &str) -> Vec<Value> {
-        let Some(seen) = self.iam.last_seen(user) else { return Vec::new() };
+        let Some(seen) = self.iam.last_seen(user).or_else(|| self.center.last_seen(user)) else {
+            return Vec::new();
+        };
         let event = |days: u64| {
             let at: Timestamp = seen.minus(Duration::from_secs(days * 86_400));
             let detail = json!({"eventName": "ConsoleLogin", "userIdentity": {"type": "IAMUser", "userName": user},
@@ -164,12 +192,25 @@ impl Twin for AwsIam {
         match (ask.method.as_str(), ask.segments().as_slice()) {
             ("POST", []) => self.query(ask),
             ("POST", ["cloudtrail"]) => self.cloudtrail(ask),
+            ("POST", [service @ ("identitystore" | "sso")]) => self.center(service, ask),
             _ => Reply::json(404, json!({"__type": "UnknownOperationException"})),
         }
     }
 
     fn account(&self, username: &str) -> AccountView {
-        self.iam.view(username)
+        let mut view = self.iam.view(username);
+        if let Some(held) = self.center.held(username) {
+            view.exists = true;
+            view.active |= !held.is_empty();
+            view.grants.extend(held);
+        }
+        view
+    }
+
+    /// `assignments` sets after how many calls further operations on assignments end, and how.
+    fn face(&mut self, ask: &Ask) -> Option<Face> {
+        let asked = matches!((ask.method.as_str(), ask.segments().as_slice()), ("POST", [ID, "assignments"]));
+        asked.then(|| Face::Answer(self.center.set_pace(ask)))
     }
 
     fn upstream(&self) -> Option<Arc<dyn Upstream>> {

@@ -1,6 +1,6 @@
 //! What the sample people have in IAM: the same in the stand-in and in an emulator.
 
-use super::ID;
+use super::{ID, identity_center::ONLY_HERE};
 use crate::{credentials::pairs, people::SamplePerson, twin::World};
 use leaver_domain::time::Timestamp;
 use serde_json::json;
@@ -79,9 +79,10 @@ impl Sample {
     }
 }
 
-/// The IAM users of all sample people.
+/// The IAM users of all sample people who have one.
 pub(super) fn all(world: &World) -> Vec<Sample> {
-    world.people_in(ID).map(|sample| Sample::of(world, sample)).collect()
+    let people = world.people_in(ID).filter(|sample| sample.person.username.as_str() != ONLY_HERE);
+    people.map(|sample| Sample::of(world, sample)).collect()
 }
 
 /// The ARN under which a virtual MFA device is known.

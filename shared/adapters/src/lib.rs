@@ -97,7 +97,7 @@ pub struct Spec {
     pub part: Part,
     /// Where its API listens: a host's name (empty for the main one) and its address at the vendor.
     pub hosts: http::Hosts,
-    /// The settings its secret must hold, with what each is.
+    /// The settings its secret holds, with what each is. Of one that may be left out the text begins with `optional`.
     pub settings: &'static [(&'static str, &'static str)],
     /// Scopes, roles or permissions that its credential needs.
     pub scopes: &'static [&'static str],
@@ -189,6 +189,11 @@ pub async fn missing_by_reads(
 }
 
 impl Spec {
+    /// Whether its secret may be left empty: no setting is needed.
+    pub fn needs_no_setting(&self) -> bool {
+        self.settings.iter().all(|(_, what)| what.starts_with("optional"))
+    }
+
     /// The description of a system; `None` for an id without a row.
     pub fn of(id: &str) -> Option<&'static Self> {
         SPECS.iter().copied().find(|spec| spec.id == id)

@@ -79,14 +79,23 @@ impl Settings {
         self.text(name).ok()
     }
 
+    /// A text with its `{a|b|word}` filled in: by the first of these settings that is there, otherwise by the last word.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let parts = text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+        let Some((before, (choice, after))) = parts else { return text.to_owned() };
+        let (names, word) = choice.rsplit_once('|').unwrap_or(("", choice));
+        let given = names.split('|').find_map(|name| self.optional(name));
+        format!("{before}{}{after}", given.as_deref().unwrap_or(word))
+    }
+
     /// The address of one of the system's hosts: `base_url` for the main one (empty name), `<name>_url` for another,
-    /// otherwise the vendor's own.
+    /// otherwise the vendor's own, with what the settings choose in it filled in.
     ///
     /// # Errors
     /// `CredentialRejected` where there is none or it is not an absolute http(s) address.
     pub fn url(&self, host: &str, vendor: &str) -> Result<Url, Fault> {
         let name = if host.is_empty() { "base_url".to_owned() } else { format!("{host}_url") };
-        let text = self.optional(&name).unwrap_or_else(|| vendor.to_owned());
+        let text = self.optional(&name).unwrap_or_else(|| self.filled(vendor));
         let bad = || {
             Fault::new(
                 FaultKind::CredentialRejected,

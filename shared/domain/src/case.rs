@@ -12,6 +12,7 @@ use crate::{
     inventory::{Asset, State},
     ledger::{EventKind, Outcome as RowOutcome},
     measure::Permission,
+    moving::Change,
     person::PersonStatus,
     plan::{Action, ActionKey, Outcome, Plan},
     risk::{RiskLevel, RiskSummary},
@@ -298,6 +299,12 @@ pub struct CaseRecord {
     /// Single permissions of single systems: those that a partial case takes, or that one which gives back gives.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub permissions: BTreeSet<Permission>,
+    /// The change of role or department whose time has come with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Change>,
+    /// Nothing comes back beyond what the person's role needs now, and no credential: they were hired anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_role: bool,
     /// The case whose before-state comes back, of one that gives back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<CaseId>,

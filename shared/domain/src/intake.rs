@@ -16,6 +16,7 @@ use crate::{
     ledger::{EventKind, Outcome},
     measure::Permission,
     measures,
+    moving::Moved,
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, EventMark, Execution, Opening, Recorded, Started, StoreError, Workflow},
@@ -52,12 +53,18 @@ pub struct Request {
     /// The single permissions to take, of a partial case. Where no grants are named beside them, the case is about their
     /// systems alone.
     pub permissions: BTreeSet<Permission>,
+    /// The change of role or department that it carries out, if any. The case is about its systems alone.
+    pub moves: Option<Moved>,
     /// The measure whose end it is, if any.
     pub measure: Option<MeasureId>,
 }
 
 impl Request {
     fn systems(&self, person: &Person, policy: &Policy) -> Vec<SystemId> {
+        if let Some(Moved { change, .. }) = &self.moves {
+            let known = |system: &SystemId| policy.systems.contains_key(system);
+            return change.systems().into_iter().filter(known).collect();
+        }
         let everywhere = self.mode != Mode::Partial || self.grants.is_some();
         let named = |system: &SystemId| {
             everywhere || self.permissions.iter().any(|permission| permission.system == *system)
@@ -142,6 +149,9 @@ fn opened(
     if let Some(measure) = &request.measure {
         line.facts["measure"] = json!(measure);
     }
+    if let Some(Moved { change, .. }) = &request.moves {
+        line.facts["moves"] = json!(change);
+    }
     if !request.permissions.is_empty() {
         line.facts["permissions"] = json!(request.permissions);
     }
@@ -170,6 +180,8 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         emergency: request.emergency,
         grants: request.grants.clone(),
         permissions: request.permissions.clone(),
+        moves: request.moves.as_ref().map(|moved| moved.change.clone()),
+        by_role: false,
         restores: None,
         person_was: None,
         measure: request.measure.clone(),
@@ -200,7 +212,8 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         ..person.clone()
     });
     let mark = mark(&request.trigger, case_id, now);
-    Opening { mark, person: leaving, case: Some((case, queued)), measure: None }
+    let person = leaving.or_else(|| request.moves.as_ref().map(|moved| moved.after.clone()));
+    Opening { mark, person, case: Some((case, queued)), measure: None }
 }
 
 fn mark(trigger: &Trigger, case_id: CaseId, now: Timestamp) -> EventMark {

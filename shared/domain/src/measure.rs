@@ -63,6 +63,11 @@ pub enum What {
         /// The case whose before-state comes back.
         case: CaseId,
     },
+    /// The access that somebody who is hired anew needs in their role, out of what the case took by which they left.
+    Rehire {
+        /// The case by which they left.
+        case: CaseId,
+    },
     /// A later end of a contract.
     Extension {
         /// The last day. Beside it stands the measure's own `until`, so that it has another name there.
@@ -88,6 +93,7 @@ impl What {
             Self::Grant { .. } => "grant",
             Self::BreakGlass { .. } => "break_glass",
             Self::Restore { .. } => "restore",
+            Self::Rehire { .. } => "rehire",
             Self::Extension { .. } => "extension",
             Self::Hold => "hold",
             Self::HoldRelease => "hold_release",

@@ -66,6 +66,9 @@ pub struct Person {
     /// Office or country.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// What they are cleared for, in the company's own words; routing depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<String>,
     /// IANA name of the time zone in which their working days end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,

@@ -145,6 +145,9 @@ pub struct Scope {
     /// Names or ids of the grants to take, where the case is partial; `None` for everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeSet<String>>,
+    /// Only what stops access now: what tidies, or is destroyed later, stays as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contain_only: bool,
 }
 
 impl Scope {
@@ -155,7 +158,8 @@ impl Scope {
             matches!(action.kind, RemoveGroup | RemoveLicence | RemoveDelegation)
                 && (grants.contains(&action.target) || grants.contains(&action.label))
         });
-        named && self.kinds.contains(&action.kind)
+        let staged = !self.contain_only || action.stage == Stage::Contain;
+        named && staged && self.kinds.contains(&action.kind)
     }
 }
 
@@ -205,7 +209,7 @@ mod tests {
     use super::*;
 
     fn scope(kinds: &[ActionKind]) -> Scope {
-        Scope { kinds: kinds.iter().copied().collect(), grants: None }
+        Scope { kinds: kinds.iter().copied().collect(), grants: None, contain_only: false }
     }
 
     #[test]
@@ -249,6 +253,23 @@ mod tests {
         assert_eq!(kinds.map(taken), [false, true, true, true, false]);
         partial.grants = Some(BTreeSet::new());
         assert!(!partial.allows(&Action::contain(RemoveGroup, "x", "x")), "nothing named is nothing taken");
+    }
+
+    #[test]
+    fn whoever_is_suspended_is_contained_and_nothing_else() {
+        let kinds = [ActionKind::RemoveGroup, ActionKind::DisableAccount, ActionKind::RemoveLicence];
+        let suspended = Scope { contain_only: true, ..scope(&kinds) };
+        let plan = Plan::within(
+            &suspended,
+            vec![
+                Action::contain(ActionKind::DisableAccount, "u1", "john"),
+                Action::contain(ActionKind::RemoveGroup, "admins", "Administrators"),
+                Action::clean_up(ActionKind::RemoveGroup, "g1", "Engineering"),
+                Action::clean_up(ActionKind::RemoveLicence, "l1", "Seat"),
+            ],
+        );
+        let targets: Vec<&str> = plan.0.iter().map(|action| action.target.as_str()).collect();
+        assert_eq!(targets, ["u1", "admins"]);
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! The one file of settings: what is done, when, by whom. Checked before it is used; its digest is in every trigger row.
 
+mod explain;
+mod lint;
+mod values;
+
+pub use explain::{Explanation, Facts, How, LevelAsked, Needs, Place, Sentence, Without, explain};
+pub use lint::{Known, Level, Remark, named, remarks};
+
 use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
@@ -8,11 +15,12 @@ use crate::{
     id::{SystemId, Username},
     ledger::{KeyKind, Quorum, VerifierKey},
     orphans::idle::Inactivity,
-    person::{EmploymentType, Person},
+    person::Person,
     plan::{ActionKind, Scope},
+    profiles::Profile,
     risk::RiskSettings,
+    routing::{self, Routing},
     signals::Signals,
-    text,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,7 +39,7 @@ pub enum BadPolicy {
     #[error("policy, {place}: {why}")]
     Value {
         /// Where.
-        place: &'static str,
+        place: String,
         /// Why not.
         why: String,
     },
@@ -43,6 +51,8 @@ pub enum BadPolicy {
 pub struct Timing {
     /// Within how long a termination must be finished, in seconds.
     pub termination_seconds: u32,
+    /// For how long somebody whose role or department changed keeps what only the old one needed, in seconds.
+    pub role_change_seconds: u32,
     /// How long after "revoked" the independent verification reads again, in seconds.
     pub verification_delay_seconds: u32,
     /// Within how long the owner of a manual task must finish it, in seconds.
@@ -55,9 +65,6 @@ pub struct Timing {
 pub struct SystemPolicy {
     /// Who is given the task where leaver cannot finish by itself.
     pub owner: Username,
-    /// Whom it concerns; everybody where it says nothing.
-    #[serde(default, skip_serializing_if = "Only::is_everybody")]
-    pub only: Only,
     /// Set for a system without an adapter: its owner takes the access away by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<Manual>,
@@ -87,41 +94,6 @@ pub struct Manual {
     pub instructions: String,
     /// Within how long, in seconds.
     pub due_seconds: u32,
-}
-
-/// Whom something concerns: those who are named, and those in one of the departments who are employed in one of the ways.
-/// What is left empty asks for nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Only {
-    /// Names of departments.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub departments: BTreeSet<String>,
-    /// Ways of employment.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub employment: BTreeSet<EmploymentType>,
-    /// People by name.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub people: BTreeSet<Username>,
-}
-
-impl Only {
-    fn is_everybody(&self) -> bool {
-        self == &Self::default()
-    }
-
-    /// Whether it concerns somebody.
-    pub fn concerns(&self, person: &Person) -> bool {
-        if self.people.contains(&person.username) {
-            return true;
-        }
-        let (departments, employment) = (&self.departments, &self.employment);
-        if departments.is_empty() && employment.is_empty() {
-            return self.people.is_empty();
-        }
-        (departments.is_empty() || departments.contains(&person.department))
-            && (employment.is_empty() || employment.contains(&person.employment))
-    }
 }
 
 /// One witness of the log.
@@ -155,8 +127,8 @@ impl LedgerPolicy {
         Quorum { witnesses: keys.collect(), needed: self.quorum }
     }
 
-    fn check(&self) -> Result<(), BadPolicy> {
-        let wrong = |place, why: &str| Err(BadPolicy::Value { place, why: why.to_owned() });
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let wrong = |place, why| Err((place, why));
         // A lock cannot be shortened: a slip of the key must not bind anybody for centuries.
         if !(1..=36_600).contains(&self.retention_days) {
             return wrong("ledger.retention_days", "must be between a day and a hundred years");
@@ -196,6 +168,11 @@ pub struct Policy {
     pub actions: BTreeMap<ActionKind, bool>,
     /// The systems whose access is revoked.
     pub systems: BTreeMap<SystemId, SystemPolicy>,
+    /// Who has an account in which of them. It may speak of systems that an environment has not.
+    pub routing: Routing,
+    /// What each role needs, by the role's name. A system that stands in none of them is no role's business.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Profile>,
     /// How risk is judged.
     pub risk: RiskSettings,
     /// Who decides about what is flagged.
@@ -220,67 +197,48 @@ impl Policy {
     ///
     /// # Errors
     /// Where the document has another shape, or a value makes no sense.
-    pub fn parse(mut document: Value, environment: &str) -> Result<Self, BadPolicy> {
-        let overlays = document.as_object_mut().and_then(|fields| fields.remove("environments"));
-        if let Some(overlay) = overlays.as_ref().and_then(|all| all.get(environment)) {
-            lay_over(&mut document, overlay);
-        }
+    pub fn parse(document: Value, environment: &str) -> Result<Self, BadPolicy> {
+        let known = known_systems(&document);
+        let document = laid_over(document, environment);
         let policy: Self = serde_json::from_value(document)?;
-        policy.check()?;
+        policy.check(&known)?;
         Ok(policy)
     }
 
-    fn check(&self) -> Result<(), BadPolicy> {
-        let wrong = |place, why: &str| Err(BadPolicy::Value { place, why: why.to_owned() });
-        if self.version != 1 {
-            return wrong("version", "only version 1 is known");
+    fn check(&self, known: &BTreeSet<String>) -> Result<(), BadPolicy> {
+        match self.wrong(known).into_iter().next() {
+            Some((place, why)) => Err(BadPolicy::Value { place, why }),
+            None => Ok(()),
         }
+    }
+
+    fn wrong(&self, known: &BTreeSet<String>) -> Vec<values::Wrong> {
+        let mut found: Vec<values::Wrong> = Vec::new();
+        let at = |place: &str, why: String| (place.to_owned(), why);
+        found.extend(values::version(self.version));
         if self.systems.is_empty() {
-            return wrong("systems", "there is none: nothing would be revoked");
+            found.push(at("systems", "there is none: nothing would be revoked".into()));
         }
-        if self.actions.get(&ActionKind::DisableAccount) != Some(&true) {
-            return wrong("actions.disable_account", "must be on: without it nothing is contained");
-        }
-        if !(1..=3_600).contains(&self.timing.verification_delay_seconds) {
-            return wrong("timing.verification_delay_seconds", "must be between 1 second and an hour");
-        }
-        if !(60..=86_400).contains(&self.timing.termination_seconds) {
-            return wrong("timing.termination_seconds", "must be between a minute and a day");
-        }
-        if self.timing.manual_task_seconds < 60 {
-            return wrong("timing.manual_task_seconds", "must be at least a minute");
-        }
-        if !(1..=365).contains(&self.risk.window_days) {
-            return wrong("risk.window_days", "must be between 1 and 365");
-        }
-        for (id, system) in &self.systems {
-            system
-                .check(id)
-                .map_err(|why| BadPolicy::Value { place: "systems", why: format!("{id}: {why}") })?;
-        }
-        for manual in self.systems.values().filter_map(|system| system.manual.as_ref()) {
-            if text::clean(&manual.instructions, 2_000).as_ref() != Ok(&manual.instructions) {
-                return wrong("systems", "a manual system needs instructions of 1 to 2,000 plain characters");
-            }
-            if !(60..=31_536_000).contains(&manual.due_seconds) {
-                return wrong(
-                    "systems",
-                    "due_seconds of a manual system must be between a minute and a year",
-                );
-            }
-        }
-        self.ledger.check()?;
-        self.approvals.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
-        self.brake.check().map_err(|(place, why)| BadPolicy::Value { place, why })?;
+        found.extend(values::actions(&self.actions));
+        found.extend(values::timing(&self.timing));
+        found.extend(values::risk(&self.risk));
+        found.extend(self.systems.iter().filter_map(|(id, of)| values::system(id, of)));
+        found.extend(values::roles(&self.roles));
+        found.extend(values::names(&self.routing, &self.roles, known));
+        found.extend(values::unreached(&self.systems, &self.routing));
+        found.extend(values::ledger(&self.ledger));
+        found.extend(self.approvals.check().err().map(|(place, why)| at(place, why)));
+        found.extend(self.brake.check().err().map(|(place, why)| at(place, why)));
         if let Some(inactivity) = &self.inactivity {
             let known = |system: &SystemId| self.systems.contains_key(system);
-            inactivity.check(known).map_err(|why| BadPolicy::Value { place: "inactivity", why })?;
+            found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
         }
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
-            return wrong("signals.receivers", &format!("{system} is none of the systems"));
+            found.push(at("signals.receivers", format!("{system} is none of the systems")));
         }
-        self.signals.check().map_err(|why| BadPolicy::Value { place: "signals", why })
+        found.extend(self.signals.check().err().map(|why| at("signals", why)));
+        found
     }
 
     /// What binds a case to these settings.
@@ -291,7 +249,7 @@ impl Policy {
     /// The scope of a full revocation: all kinds of action that are on.
     pub fn full_scope(&self) -> Scope {
         let kinds = self.actions.iter().filter(|(_, on)| **on).map(|(kind, _)| *kind).collect();
-        Scope { kinds, grants: None }
+        Scope { kinds, grants: None, contain_only: false }
     }
 
     /// The systems that leaver works on by itself.
@@ -310,17 +268,59 @@ impl Policy {
         Some((&of.owner, of.manual.as_ref()?))
     }
 
-    /// The systems that a case about somebody is about. What is done by hand is done whole or not at all: nobody can tell
-    /// which of a few permissions a key cabinet holds.
+    /// The systems that a case about somebody is about: those that [`Self::routing`] gives them. What is done by hand is done
+    /// whole or not at all: nobody can tell which of a few permissions a key cabinet holds.
     pub fn systems_of(&self, person: &Person, partial: bool) -> Vec<SystemId> {
-        let concerns = |of: &SystemPolicy| of.only.concerns(person) && !(partial && of.manual.is_some());
-        self.systems.iter().filter(|(_, of)| concerns(of)).map(|(system, _)| system.clone()).collect()
+        let by_hand = |of: &SystemPolicy| partial && of.manual.is_some();
+        let theirs = self.systems.iter().filter(|(_, of)| !by_hand(of)).map(|(system, _)| system);
+        theirs.filter(|system| self.routing.gives(person, system)).cloned().collect()
+    }
+
+    /// What a full revocation may do to somebody in one system: the kinds of action that are on, without those that
+    /// [`Self::routing`] leaves alone.
+    pub fn scope_in(&self, person: &Person, system: &SystemId) -> Scope {
+        let mut scope = self.full_scope();
+        let kept = self.routing.kept(person, system);
+        scope.kinds.retain(|kind| !kept.contains(kind));
+        scope
+    }
+
+    /// What somebody's role needs; `None` where the role has no profile.
+    pub fn profile(&self, person: &Person) -> Option<&Profile> {
+        self.profile_of(&person.role)
+    }
+
+    /// What a role needs, by its name; `None` where it has no profile.
+    pub fn profile_of(&self, role: &str) -> Option<&Profile> {
+        self.roles.iter().find(|(name, _)| routing::is_same(name, role)).map(|(_, profile)| profile)
+    }
+
+    /// The systems that some profile names: those which a change of role is about.
+    pub fn governed(&self) -> BTreeSet<SystemId> {
+        self.roles.values().flat_map(Profile::systems).cloned().collect()
     }
 
     /// How long the independent verification waits.
     pub fn verification_delay(&self) -> Duration {
         Duration::from_secs(self.timing.verification_delay_seconds.into())
     }
+}
+
+/// The names of all systems of a document, those that an environment adds among them.
+fn known_systems(document: &Value) -> BTreeSet<String> {
+    let environments = document.get("environments").and_then(Value::as_object);
+    let overlays = environments.into_iter().flat_map(serde_json::Map::values);
+    let systems = std::iter::once(document).chain(overlays).filter_map(|all| all.get("systems")?.as_object());
+    systems.flat_map(serde_json::Map::keys).cloned().collect()
+}
+
+/// A document with what one environment says laid over it.
+fn laid_over(mut document: Value, environment: &str) -> Value {
+    let overlays = document.as_object_mut().and_then(|fields| fields.remove("environments"));
+    if let Some(overlay) = overlays.as_ref().and_then(|all| all.get(environment)) {
+        lay_over(&mut document, overlay);
+    }
+    document
 }
 
 fn lay_over(document: &mut Value, overlay: &Value) {
@@ -340,125 +340,4 @@ fn lay_over(document: &mut Value, overlay: &Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn default_document() -> Value {
-        serde_norway::from_str(include_str!("../../../infra/policy.yaml")).unwrap()
-    }
-
-    #[test]
-    fn the_shipped_policy_is_good_in_every_environment() {
-        let delay = |environment| {
-            Policy::parse(default_document(), environment).unwrap().timing.verification_delay_seconds
-        };
-        assert_eq!(delay("prod"), 60);
-        assert_eq!(delay("staging"), 60);
-        assert_eq!(delay("local"), 5);
-    }
-
-    #[test]
-    fn a_digest_covers_every_setting_in_force() {
-        let policy = |environment| Policy::parse(default_document(), environment).unwrap();
-        assert_eq!(policy("prod").digest(), policy("staging").digest());
-        assert_ne!(policy("prod").digest(), policy("local").digest());
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        let refuse = |pointer: &str, value: Value| {
-            let mut document = default_document();
-            *document.pointer_mut(pointer).unwrap() = value;
-            Policy::parse(document, "prod").unwrap_err().to_string()
-        };
-        assert!(refuse("/systems", serde_json::json!({})).contains("systems"));
-        assert!(refuse("/actions/disable_account", false.into()).contains("disable_account"));
-        assert!(refuse("/timing/verification_delay_seconds", 0.into()).contains("verification_delay"));
-        assert!(
-            refuse("/timing", serde_json::json!({"verification_dellay": 1})).contains("verification_dellay")
-        );
-        assert!(refuse("/version", 2.into()).contains("version"));
-        assert!(refuse("/brake/max_people", 0.into()).contains("brake.max_people"));
-        assert!(refuse("/brake/window_seconds", 1.into()).contains("brake.window_seconds"));
-    }
-
-    #[test]
-    fn what_is_done_by_hand_says_how_and_for_whom() {
-        let with = |manual: Value| {
-            let mut document = default_document();
-            document["systems"]["keys"] = serde_json::json!({"owner": "sam.admin", "manual": manual});
-            Policy::parse(document, "prod")
-        };
-        for (manual, why) in [
-            (serde_json::json!({"instructions": " ", "due_seconds": 60}), "instructions"),
-            (serde_json::json!({"instructions": "a\u{202e}b", "due_seconds": 60}), "instructions"),
-            (serde_json::json!({"instructions": "Collect them.", "due_seconds": 1}), "due_seconds"),
-            (serde_json::json!({"instructions": "Collect them.", "due_seconds": 60, "onyl": {}}), "onyl"),
-            (serde_json::json!({"instructions": "Collect them."}), "due_seconds"),
-        ] {
-            let refused = with(manual).unwrap_err().to_string();
-            assert!(refused.contains(why), "{refused}");
-        }
-        let person = |department: &str, employment: &str| -> Person {
-            serde_json::from_value(serde_json::json!({
-                "username": "fran.keys", "employee_id": "E1", "email": "f@example.com", "name": "F", "role": "r",
-                "employment": employment, "department": department, "status": "active",
-            }))
-            .unwrap()
-        };
-        let given = |only: Value, department: &str, employment: &str, partial: bool| {
-            let manual = serde_json::json!({"instructions": "Collect.", "due_seconds": 60});
-            let mut document = default_document();
-            document["systems"]["keys"] =
-                serde_json::json!({"owner": "sam.admin", "only": only, "manual": manual});
-            let policy = Policy::parse(document, "prod").unwrap();
-            let systems = policy.systems_of(&person(department, employment), partial);
-            systems.iter().any(|system| system.as_str() == "keys")
-        };
-        let only = || serde_json::json!({"departments": ["Facilities"], "employment": ["contractor"]});
-        assert!(given(serde_json::json!({}), "Sales", "employee", false));
-        assert!(
-            !given(serde_json::json!({}), "Sales", "employee", true),
-            "a partial case takes grants by name"
-        );
-        assert!(given(only(), "Facilities", "contractor", false));
-        assert!(!given(only(), "Facilities", "employee", false));
-        assert!(!given(only(), "Sales", "contractor", false));
-        assert!(given(serde_json::json!({"people": ["fran.keys"]}), "Sales", "employee", false));
-        assert!(!given(serde_json::json!({"people": ["john.doe"]}), "Facilities", "employee", false));
-    }
-
-    #[test]
-    fn witnesses_are_cosigners_each_once_and_enough_for_the_quorum() {
-        // Generators of the curve, so that they are good keys.
-        let key = |name: &str, first: u8| {
-            let mut public = [0x66; 32];
-            public[0] = first;
-            VerifierKey::cosigner(name, public).map(|key| key.to_string())
-        };
-        let good: Vec<String> = (0..=255).filter_map(|first| key(&format!("w{first}"), first).ok()).collect();
-        let (one, two) = (&good[0], &good[1]);
-        let of = |ledger: Value| {
-            let mut document = default_document();
-            document["ledger"] = ledger;
-            Policy::parse(document, "prod").map(|policy| policy.ledger.quorum())
-        };
-        let witness = |vkey: &str, url: &str| serde_json::json!({"vkey": vkey, "url": url});
-        let with = |witnesses: Vec<Value>, quorum: usize| {
-            of(serde_json::json!({"retention_days": 1, "witnesses": witnesses, "quorum": quorum}))
-        };
-        let (a, b) = (witness(one, "https://a.example/w"), witness(two, "http://127.0.0.1:1/w"));
-        let quorum = with(vec![a.clone(), b.clone()], 2).unwrap();
-        assert_eq!((quorum.witnesses.len(), quorum.needed), (2, 2));
-        for (witnesses, quorum) in [
-            (vec![a.clone()], 2),
-            (vec![a.clone(), a.clone()], 1),
-            (vec![witness("w+1+2", "https://a")], 1),
-            (vec![witness(one, "http://a.example")], 1),
-        ] {
-            assert!(with(witnesses, quorum).is_err());
-        }
-        assert!(of(serde_json::json!({"retention_days": 0})).is_err());
-        assert!(of(serde_json::json!({"retention_days": 40_000})).is_err());
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use crate::{
     digest::Digest,
     effective::{BadDates, Dates},
     id::{EmployeeId, EventId, Username},
+    people::Facts,
+    person::EmploymentType,
     problem::Problem,
     text,
     time::Timestamp,
@@ -12,6 +14,8 @@ use jiff::civil;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// Longest name of a person, a role, a department or a place, in characters.
+const MAX_WORDS: usize = 120;
 /// Largest body of an event, in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
 
@@ -50,9 +54,9 @@ impl EventType {
         Self::Test,
     ];
 
-    /// Whether such an event opens a case. The others are written down.
+    /// Whether each such event opens a case. The others do where they change what somebody is entitled to.
     pub fn opens_a_case(self) -> bool {
-        matches!(self, Self::UserTerminated)
+        matches!(self, Self::UserTerminated | Self::UserSuspended | Self::ContractorExpired)
     }
 }
 
@@ -89,6 +93,8 @@ pub struct HrUser {
     pub email: Option<String>,
     /// Why, in HR's words.
     pub reason: Option<String>,
+    /// What the event says of the person.
+    pub facts: Facts,
     /// Fields that leaver does not know, kept as they came.
     pub unknown: Map<String, Value>,
 }
@@ -109,7 +115,15 @@ struct WireUser {
     employee_id: EmployeeId,
     email: Option<String>,
     termination_date: Option<civil::Date>,
+    #[serde(alias = "suspension_reason", alias = "reason")]
     termination_reason: Option<String>,
+    name: Option<String>,
+    #[serde(alias = "new_role")]
+    role: Option<String>,
+    new_department: Option<String>,
+    #[serde(alias = "employment_type")]
+    employment: Option<EmploymentType>,
+    contract_end: Option<civil::Date>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -118,6 +132,10 @@ struct WireUser {
 struct WireMetadata {
     last_working_day: Option<civil::Date>,
     time_zone: Option<String>,
+    department: Option<String>,
+    manager: Option<Username>,
+    location: Option<String>,
+    clearance: Option<String>,
 }
 
 impl HrEvent {
@@ -149,12 +167,13 @@ impl HrEvent {
         let dates = Dates {
             last_working_day: wire.metadata.last_working_day,
             termination_date: wire.user.as_ref().and_then(|user| user.termination_date),
-            time_zone: wire.metadata.time_zone,
+            time_zone: wire.metadata.time_zone.clone(),
         };
         let invalid = |detail: String| Problem::new(422, "invalid-event", detail);
         let effective_at =
             dates.effective(wire.timestamp).map_err(|error: BadDates| invalid(format!("{error}.")))?;
-        let user = wire.user.map(HrUser::from_wire).transpose()?;
+        let metadata = wire.metadata;
+        let user = wire.user.map(|user| HrUser::from_wire(user, metadata)).transpose()?;
         if user.is_none() && kind != EventType::Test {
             return Err(invalid("The event has no `user`.".to_owned()));
         }
@@ -164,18 +183,35 @@ impl HrEvent {
 }
 
 impl HrUser {
-    fn from_wire(wire: WireUser) -> Result<Self, Problem> {
-        let field = |name: &str, value: Option<String>, max| match value {
+    fn from_wire(wire: WireUser, metadata: WireMetadata) -> Result<Self, Problem> {
+        let within = |name: String, value: Option<String>, max| match value {
             None => Ok(None),
             Some(value) => text::clean(&value, max)
                 .map(Some)
-                .map_err(|error| Problem::new(422, "invalid-event", format!("`user.{name}` is {error}."))),
+                .map_err(|error| Problem::new(422, "invalid-event", format!("`{name}` is {error}."))),
+        };
+        let field = |name: &str, value, max| within(format!("user.{name}"), value, max);
+        let beside = |name: &str, value| within(format!("metadata.{name}"), value, MAX_WORDS);
+        let facts = Facts {
+            name: field("name", wire.name, MAX_WORDS)?,
+            role: field("role", wire.role, MAX_WORDS)?,
+            department: match field("new_department", wire.new_department, MAX_WORDS)? {
+                Some(department) => Some(department),
+                None => beside("department", metadata.department)?,
+            },
+            manager: metadata.manager,
+            location: beside("location", metadata.location)?,
+            time_zone: metadata.time_zone,
+            clearance: beside("clearance", metadata.clearance)?,
+            employment: wire.employment,
+            contract_end: wire.contract_end,
         };
         Ok(Self {
             username: wire.username,
             employee_id: wire.employee_id,
             email: field("email", wire.email, 254)?.map(|email| email.to_lowercase()),
             reason: field("termination_reason", wire.termination_reason, 500)?,
+            facts,
             unknown: wire.unknown,
         })
     }

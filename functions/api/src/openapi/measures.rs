@@ -56,6 +56,12 @@ pub(super) fn routes() -> Vec<Route> {
             "LegalHold",
         ),
         asks(
+            "/api/v1/employees/{id}/rehire",
+            "Ask for what somebody's role needs now, out of what they had before they left",
+            BOTH,
+            "AskRehire",
+        ),
+        asks(
             "/api/v1/employees/{id}/restore",
             "Ask for access as it was at an instant: what the first case found that took something since",
             BOTH,
@@ -70,6 +76,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .takes(person())
         .says(200, json_answer("The person.", of("Access")))
+        .refuses(&[401, 403, 404]),
+        route(
+            "get",
+            "/api/v1/employees/{id}/policy",
+            "What the policy means for somebody: systems, sentences, steps, the role's needs, who would be asked",
+            Door::Roles("security, hr, auditor, manager (own reports)"),
+        )
+        .takes(person())
+        .says(200, json_answer("What it means.", of("Explanation")))
         .refuses(&[401, 403, 404]),
         route("get", "/api/v1/measures/{id}", "What was asked for", Door::Roles(EVERYBODY))
             .takes(parameter("path", "id", "The measure.", json!({"type": "string"})))
@@ -97,6 +112,7 @@ pub(super) fn schemas() -> Value {
         "manager": maybe(&text), "status": {"enum": ["active", "leaving", "left"]}, "contract_end": maybe(&date),
         "legal_hold": maybe(&json!({"type": "object"}))});
     json!({
+        "Explanation": explanation(),
         "Measure": named(measure),
         "Access": named(json!({
             "person": named(known), "measures": {"type": "array", "items": of("Measure")},
@@ -112,7 +128,28 @@ pub(super) fn schemas() -> Value {
             "what": {"enum": ["mail_forwarding", "retention_hold", "equipment_return"]}, "for": lasts, "until": time,
             "reason": text, "renews": text})),
         "LegalHold": object(&["reason"], json!({"reason": text, "release": flag})),
+        "AskRehire": object(&["reason"], json!({"reason": text})),
         "AskRestoreFrom": object(&["from"], json!({"from": time, "reason": text, "approval": text})),
         "AskRestore": object(&[], json!({"reason": text, "approval": text})),
     })
+}
+
+/// What the policy means for somebody.
+fn explanation() -> Value {
+    let (text, flag, _) = simple();
+    let list = |items: &Value| json!({"type": "array", "items": items});
+    let (names, thing) = (list(&text), json!({"type": ["object", "null"]}));
+    let rule = maybe(&named(json!({"number": {"type": "integer"}, "sentence": text})));
+    let person = named(json!({
+        "username": text, "name": text, "employment": text, "department": text, "role": text,
+        "location": maybe(&text), "clearance": maybe(&text), "status": text}));
+    let place = named(json!({
+        "system": text, "how": {"enum": ["adapter", "custom", "manual"]}, "owner": text, "rule": rule,
+        "steps": names, "left_alone": names, "left_alone_by": rule}));
+    named(json!({
+        "person": person, "policy_digest": of("Digest"), "systems": list(&place),
+        "without": list(&named(json!({"system": text, "rule": rule}))),
+        "role": named(json!({"name": text, "needs": {"type": ["object", "null"], "additionalProperties": names}})),
+        "asked": list(&named(json!({"level": {"type": ["string", "object"]}, "who": names}))),
+        "security": names, "protected": flag, "legal_hold": thing, "held_case": thing}))
 }

@@ -48,6 +48,7 @@ fn person(username: &str, slack: Option<&str>) -> Person {
         department: "Engineering".into(),
         manager: None,
         location: None,
+        clearance: None,
         time_zone: None,
         contract_end: None,
         last_day: None,

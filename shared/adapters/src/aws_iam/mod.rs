@@ -1,4 +1,6 @@
-//! AWS IAM: users with their keys, passwords, second factors, groups and policies; CloudTrail for what they did.
+//! AWS IAM: users with their keys, passwords, second factors, groups and policies; CloudTrail for what they did; and, where
+//! the settings name an instance of it, IAM Identity Center (`identity_center.rs`). Who has a user in both is one account:
+//! the IAM user's, with what the other holds among its grants.
 //!
 //! Order: the deny-all policy first. IAM has no flag that disables a user, but an explicit deny is evaluated with every
 //! call and wins over every allow, so it stops keys, console sessions and temporary credentials at once. Then keys and
@@ -6,6 +8,7 @@
 //! and the other policies are tidied afterwards. The account's root user always remains, so no IAM user is ever the
 //! last administrator.
 
+mod identity_center;
 mod read;
 mod roster;
 
@@ -17,6 +20,7 @@ use crate::{
     settings::{OwnIdentity, Settings},
 };
 use async_trait::async_trait;
+use identity_center::{Center, Target};
 use leaver_domain::{
     fault::{Fault, FaultKind},
     inventory::{
@@ -37,8 +41,21 @@ pub const SPEC: Spec = Spec {
     id: "aws_iam",
     name: "AWS IAM",
     part: Part::Account,
-    hosts: &[("", "https://iam.amazonaws.com"), ("cloudtrail", "https://cloudtrail.us-east-1.amazonaws.com")],
-    settings: &[],
+    hosts: &[
+        ("", "https://iam.amazonaws.com"),
+        ("cloudtrail", "https://cloudtrail.us-east-1.amazonaws.com"),
+        ("identitystore", "https://identitystore.{identity_center_region|region|us-east-1}.amazonaws.com"),
+        ("sso", "https://sso.{identity_center_region|region|us-east-1}.amazonaws.com"),
+    ],
+    settings: &[
+        (
+            "identity_store_id",
+            "optional: id of Identity Center's identity store (d-...); with it goes the next",
+        ),
+        ("instance_arn", "optional: ARN of the Identity Center instance (arn:aws:sso:::instance/ssoins-...)"),
+        ("identity_center_region", "optional: the region that Identity Center is in, otherwise us-east-1"),
+        ("region", "optional: the region that IAM's calls are signed for, otherwise us-east-1"),
+    ],
     scopes: &[
         "iam:AddUserToGroup",
         "iam:AttachUserPolicy",
@@ -67,26 +84,44 @@ pub const SPEC: Spec = Spec {
         "iam:UpdateSigningCertificate",
         "iam:UpdateSSHPublicKey",
         "cloudtrail:LookupEvents",
+        "identitystore:CreateGroupMembership",
+        "identitystore:DeleteGroupMembership",
+        "identitystore:DescribeGroup",
+        "identitystore:DescribeUser",
+        "identitystore:GetUserId",
+        "identitystore:ListGroupMembershipsForMember",
+        "sso:CreateAccountAssignment",
+        "sso:DeleteAccountAssignment",
+        "sso:DescribeAccountAssignmentCreationStatus",
+        "sso:DescribeAccountAssignmentDeletionStatus",
+        "sso:DescribePermissionSet",
+        "sso:ListAccountAssignmentsForPrincipal",
     ],
     order: &[
         "Put a policy on the user that denies everything: it is evaluated with every call, also for temporary credentials.",
         "Make access keys, SSH keys, service credentials and certificates inactive; delete the console password.",
+        "Identity Center, where it is set up: delete the person's direct assignments to accounts, privileged ones first, and wait for each; then take the user out of its groups.",
         "Take policies, second factors and groups.",
     ],
     residuals: &[
         "Sessions of roles that the user assumed go on until they end.",
         "Automation that signs with the user's keys stops: that is why live keys are flagged.",
+        "The Identity Center user remains and can sign in to the access portal, where no account is left for it; it ends in the identity source (SCIM).",
+        "Sessions of permission sets that are running go on until they end, after up to 12 hours.",
+        "Applications that are assigned to the Identity Center user directly stay assigned.",
+        "Assignments in the management account itself may be refused: AWS asks for full rights over IAM there, which leaver's role does not have.",
     ],
     setup: &[
         "The adapter signs with its own function's role, which the template gives the actions below.",
         "For another account, deploy there, or put the address of a proxy into `base_url`.",
         "Tag users with `email` or `employee_id` where their names are neither.",
+        "With Identity Center, deploy in the organization's management account, where alone its assignments can be listed, and put its ids and region into the secret.",
         "Run `leaver doctor`.",
     ],
     roster: Roster::Listed(
         "Every IAM user, with the last use of the password, the policy that denies everything, and the tags `email` and `employee_id`; use of access keys is not a login.",
     ),
-    source: "IAM 2010-05-08 and CloudTrail 2013-11-01, AWS service models",
+    source: "IAM 2010-05-08, CloudTrail 2013-11-01, Identity Store 2020-06-15 and SSO Admin 2020-07-20, AWS service models",
 };
 
 /// The inline policy that stands for "disabled".
@@ -102,13 +137,16 @@ const IN_USE: Duration = Duration::from_secs(7 * 86_400);
 struct AwsIam {
     /// The key that leaver itself signs with.
     own_key: String,
+    /// Identity Center, where it is set up.
+    center: Option<Center>,
 }
 
 /// The adapter and its authentication: the function's own role, or outside AWS a key from the settings
-/// (`access_key_id`, `secret_access_key`, `session_token`). `region` is for other partitions.
+/// (`access_key_id`, `secret_access_key`, `session_token`). `region` is for other partitions. Identity Center lives in a
+/// region of its own, for which its calls are signed.
 ///
 /// # Errors
-/// `CredentialRejected` where there is neither.
+/// `CredentialRejected` where there is neither, and where Identity Center is named by half.
 pub fn open(settings: &Settings) -> Result<(Box<dyn Adapter>, Auth), Fault> {
     let mut identity = match &settings.identity {
         Some(own) => own.clone(),
@@ -120,7 +158,17 @@ pub fn open(settings: &Settings) -> Result<(Box<dyn Adapter>, Auth), Fault> {
         },
     };
     identity.region = settings.optional("region").unwrap_or_else(|| HOME_REGION.to_owned());
-    Ok((Box::new(AwsIam { own_key: identity.access_key_id.clone() }), Auth::Aws(identity)))
+    let adapter = AwsIam { own_key: identity.access_key_id.clone(), center: Center::open(settings)? };
+    if adapter.center.is_none() {
+        return Ok((Box::new(adapter), Auth::Aws(identity)));
+    }
+    let region = settings.filled(identity_center::REGION);
+    let there = OwnIdentity { region, ..identity.clone() };
+    let hosts = SPEC.hosts.iter().map(|(host, _)| {
+        let theirs = matches!(*host, "identitystore" | "sso");
+        (*host, Auth::Aws(if theirs { there.clone() } else { identity.clone() }))
+    });
+    Ok((Box::new(adapter), Auth::ByHost(hosts.collect())))
 }
 
 /// Whether a policy's text is the one that denies everything: somebody may have weakened a policy of that name.
@@ -234,13 +282,52 @@ fn grant_call(target: &str, give: bool) -> Option<(&'static str, Vec<(&'static s
     Some(("PutUserPolicy", vec![("PolicyName", name), ("PolicyDocument", document)]))
 }
 
-#[async_trait]
-impl Adapter for AwsIam {
-    fn spec(&self) -> &'static Spec {
-        &SPEC
-    }
+/// The names under which CloudTrail knows what the account did: a session of a permission set carries the name of the
+/// Identity Center user. Only an IAM user's, which comes first, can have access keys.
+fn names(who: &Account) -> read::Names<'_> {
+    let user = identity_center::has_iam_user(who).then_some(who.login.as_str());
+    let other = who.facts.get(identity_center::LOGIN).map(String::as_str);
+    read::Names { user, other: other.filter(|other| Some(*other) != user) }
+}
 
-    async fn discover(&self, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+fn residues(before: &Account) -> Vec<Residue> {
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    let mut all = Vec::new();
+    if identity_center::has_iam_user(before) {
+        all.push(Residue {
+            what:
+                "temporary credentials that the user made (GetSessionToken, GetFederationToken) exist for up \
+                   to 36 hours; the deny policy is evaluated with each of their calls, so none is allowed"
+                    .to_owned(),
+            lasts: hours(36),
+        });
+        all.push(Residue {
+            what:
+                "sessions of roles that the user assumed earlier keep the role's permissions until they end; \
+                   the user's deny policy does not reach them"
+                    .to_owned(),
+            lasts: hours(12),
+        });
+    }
+    if identity_center::has_user(before) {
+        all.push(Residue {
+            what: "sessions of permission sets that are running in accounts last until they end".to_owned(),
+            lasts: hours(12),
+        });
+        all.push(Residue {
+            what:
+                "the Identity Center user remains and can sign in to the access portal, where no account is \
+                   left for it; it ends in the identity source (SCIM)"
+                    .to_owned(),
+            lasts: None,
+        });
+    }
+    all
+}
+
+impl AwsIam {
+    /// What the person has in IAM itself.
+    async fn in_iam(&self, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
         let name = who.login(SPEC.id).unwrap_or(who.username.as_str());
         let Some(user) = read::user(http, name).await? else { return Ok(Inventory::absent()) };
         let name = user.user_name.as_str();
@@ -268,9 +355,25 @@ impl Adapter for AwsIam {
         let assets = automation(&credentials, &tags, http.now());
         Ok(Inventory { credentials, grants, assets, ..Inventory::of(account, Sessions::Unreadable) })
     }
+}
+
+#[async_trait]
+impl Adapter for AwsIam {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    async fn discover(&self, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+        let found = self.in_iam(http, who).await?;
+        let Some(center) = &self.center else { return Ok(found) };
+        Ok(match center.held(http, who).await? {
+            Some(held) => held.beside(found),
+            None => found,
+        })
+    }
 
     async fn activity(&self, http: &Reader, who: &Account, since: Timestamp) -> Result<Activity, Fault> {
-        match read::activity(http, &who.login, since).await {
+        match read::activity(http, &names(who), since).await {
             Err(fault) if fault.kind == FaultKind::PermissionMissing => {
                 Ok(Activity::unavailable(since, "the role may not look up CloudTrail events"))
             }
@@ -281,7 +384,7 @@ impl Adapter for AwsIam {
     fn revoke(&self, found: &Inventory) -> Vec<Action> {
         let Some(account) = &found.account else { return Vec::new() };
         let mut todo = Vec::new();
-        if account.status == AccountStatus::Active {
+        if identity_center::is_iam_user_open(account) {
             todo.push(Action::contain(ActionKind::DisableAccount, &account.id, &account.login));
         }
         let active = || found.credentials.iter().filter(|credential| credential.active);
@@ -292,9 +395,11 @@ impl Adapter for AwsIam {
             let action = Action::contain(ActionKind::RevokeToken, &password.id, &password.label);
             todo.push(action.irreversible());
         }
-        let grants = |privileged| found.grants.iter().filter(move |grant| grant.privileged == privileged);
+        let ours = || found.grants.iter().filter(|grant| Target::parse(&grant.id).is_none());
+        let grants = |privileged| ours().filter(move |grant| grant.privileged == privileged);
         let taken = |grant: &Grant| Action::contain(ActionKind::RemoveGroup, &grant.id, &grant.name);
         todo.extend(grants(true).map(taken));
+        todo.extend(identity_center::revoke(found));
         for factor in active().filter(|credential| credential.kind == CredentialKind::Factor) {
             let action = Action::clean_up(ActionKind::RemoveFactor, &factor.id, &factor.label);
             todo.push(action.irreversible());
@@ -317,16 +422,19 @@ impl Adapter for AwsIam {
         for key in off.filter(|key| before.credentials.iter().any(|had| had.id == key.id && had.active)) {
             todo.push(Action::contain(ActionKind::EnableApiKey, &key.id, &key.label));
         }
-        // Last: until everything else is there again the account stays shut.
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
+        todo.extend(identity_center::restore(was, is));
+        // Last: until everything else is there again the IAM user stays shut.
+        if identity_center::is_iam_user_open(was) && !identity_center::is_iam_user_open(is) {
+            let of = if identity_center::has_iam_user(is) { is } else { was };
+            todo.push(Action::contain(ActionKind::EnableAccount, &of.id, &of.login));
         }
         todo
     }
 
     fn grant(&self, id: &str) -> Option<Grant> {
         // An inline policy is more than its name: it can be brought back, not asked for.
-        let known = id.starts_with("group:") || id.starts_with("arn:");
+        let of_center = self.center.is_some() && Target::parse(id).is_some_and(Target::is_well_formed);
+        let known = of_center || id.starts_with("group:") || id.starts_with("arn:");
         known.then(|| crate::asked_for(id))
     }
 
@@ -334,6 +442,17 @@ impl Adapter for AwsIam {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
         let wrong = || Fault::new(FaultKind::Internal, "not an action of this adapter");
         let target = action.target.as_str();
+        if identity_center::is_meant(account, target) {
+            let unset = || {
+                let detail = format!("the secret of {} names no Identity Center any more", SPEC.id);
+                Fault::new(FaultKind::CredentialRejected, detail)
+            };
+            return self.center.as_ref().ok_or_else(unset)?.apply(http, account, action).await;
+        }
+        if !identity_center::has_iam_user(account) {
+            // Another person's IAM user may have the name that this one has in Identity Center.
+            return Err(Fault::new(FaultKind::NotFound, "the person has no IAM user"));
+        }
         let (call, more) = match action.kind {
             ActionKind::DisableAccount => {
                 ("PutUserPolicy", vec![("PolicyName", DENY_NAME), ("PolicyDocument", DENY)])
@@ -359,28 +478,13 @@ impl Adapter for AwsIam {
     }
 
     fn residues(&self, before: &Inventory) -> Vec<Residue> {
-        if before.account.is_none() {
-            return Vec::new();
-        }
-        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
-        vec![
-            Residue {
-                what: "temporary credentials that the user made (GetSessionToken, GetFederationToken) exist for up \
-                       to 36 hours; the deny policy is evaluated with each of their calls, so none is allowed"
-                    .to_owned(),
-                lasts: hours(36),
-            },
-            Residue {
-                what: "sessions of roles that the user assumed earlier keep the role's permissions until they end; \
-                       the user's deny policy does not reach them"
-                    .to_owned(),
-                lasts: hours(12),
-            },
-        ]
+        before.account.as_ref().map(residues).unwrap_or_default()
     }
 
     async fn missing(&self, http: &Reader) -> Result<Vec<Missing>, Fault> {
-        missing_by_reads(http, read::permissions(http.now())).await
+        let mut reads: Vec<_> = read::permissions(http.now()).collect();
+        reads.extend(self.center.iter().flat_map(Center::permissions));
+        missing_by_reads(http, reads).await
     }
 
     async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {

@@ -396,15 +396,28 @@ pub(super) struct LogEvent {
     cloud_trail_event: Option<String>,
 }
 
-/// What CloudTrail has of the user in the region asked: by user name, and where it has nothing under the name by each
+/// The names of one account in the log.
+pub(super) struct Names<'a> {
+    /// The IAM user's.
+    pub(super) user: Option<&'a str>,
+    /// Another, of a user in Identity Center.
+    pub(super) other: Option<&'a str>,
+}
+
+/// What CloudTrail has of the account in the region asked: by name, and where it has nothing under the IAM user's by each
 /// access key, because stores that stand in for CloudTrail name the key instead.
-pub(super) async fn activity(http: &Reader, user: &str, since: Timestamp) -> Result<Activity, Fault> {
-    let mut found = Vec::new();
-    let mut cut = look_up(http, ("Username", user), since, &mut found).await?;
-    if found.is_empty() {
-        for key in list::<Key>(http, "ListAccessKeys", user).await? {
-            cut |= look_up(http, ("AccessKeyId", &key.id), since, &mut found).await?;
+pub(super) async fn activity(http: &Reader, of: &Names<'_>, since: Timestamp) -> Result<Activity, Fault> {
+    let (mut found, mut cut) = (Vec::new(), false);
+    if let Some(user) = of.user {
+        cut |= look_up(http, ("Username", user), since, &mut found).await?;
+        if found.is_empty() {
+            for key in list::<Key>(http, "ListAccessKeys", user).await? {
+                cut |= look_up(http, ("AccessKeyId", &key.id), since, &mut found).await?;
+            }
         }
+    }
+    if let Some(other) = of.other {
+        cut |= look_up(http, ("Username", other), since, &mut found).await?;
     }
     let incomplete = cut.then(|| format!("only the newest {} events were read", found.len()));
     let events = found.into_iter().map(event_of).collect::<Result<_, _>>()?;

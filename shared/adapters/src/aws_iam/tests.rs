@@ -45,7 +45,7 @@ fn found(status: AccountStatus) -> Inventory {
 }
 
 fn iam() -> AwsIam {
-    AwsIam { own_key: "AKIAOWN".into() }
+    AwsIam { own_key: "AKIAOWN".into(), center: None }
 }
 
 #[test]
@@ -186,4 +186,117 @@ fn the_functions_own_role_signs_in_the_home_region() {
     });
     let Ok((_, Auth::Aws(identity))) = open(&settings) else { panic!("an AWS identity") };
     assert_eq!((identity.access_key_id.as_str(), identity.region.as_str()), ("ASIA1", "us-east-1"));
+}
+
+/// Settings with a key, and these.
+fn settings(further: &[(&str, &str)]) -> Settings {
+    let key = [("access_key_id", "AKIA1"), ("secret_access_key", "s")];
+    Settings::from_pairs("aws_iam", key.into_iter().chain(further.iter().copied()))
+}
+
+const CENTER: [(&str, &str); 2] = [
+    ("identity_store_id", "d-90670d1fe3"),
+    ("instance_arn", "arn:aws:sso:::instance/ssoins-7223b5c0a1d2e3f4"),
+];
+
+#[test]
+fn identity_center_is_reached_and_signed_for_in_its_own_region() {
+    let regions = |further: &[(&str, &str)]| {
+        let settings = settings(&[&CENTER, further].concat());
+        let Ok((_, Auth::ByHost(hosts))) = open(&settings) else { panic!("a proof for each host") };
+        assert_eq!(hosts.len(), SPEC.hosts.len());
+        let of = |host: &str| match &hosts[host] {
+            Auth::Aws(identity) => identity.region.clone(),
+            _ => panic!("an AWS identity"),
+        };
+        for (host, vendor) in SPEC.hosts.iter().filter(|(host, _)| ["identitystore", "sso"].contains(host)) {
+            let url = settings.url(host, vendor).unwrap();
+            assert_eq!(url.as_str(), format!("https://{host}.{}.amazonaws.com/", of(host)));
+        }
+        [of(""), of("cloudtrail"), of("sso")]
+    };
+    assert_eq!(regions(&[]), ["us-east-1"; 3]);
+    assert_eq!(regions(&[("region", "us-gov-west-1")]), ["us-gov-west-1"; 3]);
+    let both = [("region", "us-gov-west-1"), ("identity_center_region", "us-gov-east-1")];
+    assert_eq!(regions(&both), ["us-gov-west-1", "us-gov-west-1", "us-gov-east-1"]);
+}
+
+#[test]
+fn identity_center_is_named_whole_or_not_at_all() {
+    assert!(matches!(open(&settings(&[])), Ok((_, Auth::Aws(_)))));
+    let named = |further: &[(&str, &str)]| open(&settings(further)).err().map(|fault| fault.kind);
+    assert_eq!(named(&CENTER), None);
+    assert_eq!(named(&CENTER[..1]), Some(FaultKind::CredentialRejected));
+    assert_eq!(named(&CENTER[1..]), Some(FaultKind::CredentialRejected));
+    let wrong = [CENTER[0], ("instance_arn", "ssoins-7223b5c0a1d2e3f4")];
+    assert_eq!(named(&wrong), Some(FaultKind::CredentialRejected));
+    let elsewhere = [CENTER[0], CENTER[1], ("identity_center_region", "example.org/")];
+    assert_eq!(named(&elsewhere), Some(FaultKind::CredentialRejected));
+    assert!(SPEC.needs_no_setting(), "with its function's role it works out of the box");
+}
+
+const SET: &str = "arn:aws:sso:::permissionSet/ssoins-7223b5c0a1d2e3f4/ps-0000000000000000";
+
+#[test]
+fn both_forms_of_ids_are_known_and_nothing_else_of_them() {
+    let (adapter, _) = open(&settings(&CENTER)).unwrap();
+    let group = "idc-group:90670d1fe3-00000000-0000-4000-a000-000000000000";
+    let assignment = format!("idc-assignment:222222222222/{SET}");
+    for id in [group, &assignment] {
+        assert_eq!(adapter.grant(id).map(|grant| grant.id), Some(id.to_owned()));
+        assert_eq!(iam().grant(id), None, "Identity Center is not set up");
+    }
+    assert_eq!(Target::parse(&assignment), Some(Target::Assignment { account: "222222222222", set: SET }));
+    for id in ["idc-group:", "idc-assignment:2/x", "idc-assignment:222222222222/arn:aws:iam::aws:policy/x"] {
+        assert_eq!(adapter.grant(id), None, "{id}");
+        assert!(Target::parse(id).is_some(), "never taken for a policy of IAM");
+    }
+}
+
+/// Of a person who has a user in both, or with `login` empty in Identity Center alone.
+fn in_both(status: AccountStatus) -> Inventory {
+    let mut both = found(status);
+    let account = both.account.as_mut().unwrap();
+    account.facts.insert("identity-center-user".into(), "u-1".into());
+    account.facts.insert("identity-center-login".into(), "john.doe".into());
+    let role = |id: &str, name: &str, privileged| grant(id.into(), GrantKind::Role, name.into(), privileged);
+    // What the services list is taken, whatever it looks like.
+    let in_account = |number: u64| format!("idc-assignment:{number}/{SET}");
+    both.grants.push(grant("idc-group:g1".into(), GrantKind::Group, "builders".into(), false));
+    both.grants.push(role(&in_account(1), "View in 1", false));
+    both.grants.push(role(&in_account(2), "Admin in 2", true));
+    both
+}
+
+#[test]
+fn assignments_go_before_memberships_and_all_of_it_is_containment() {
+    let todo = iam().revoke(&in_both(AccountStatus::Active));
+    let there: Vec<_> = todo.iter().filter(|one| Target::parse(&one.target).is_some()).collect();
+    let labels: Vec<&str> = there.iter().map(|one| one.label.as_str()).collect();
+    assert_eq!(labels, ["Admin in 2", "View in 1", "builders"]);
+    assert!(there.iter().all(|one| one.stage == Stage::Contain));
+    let at = |kind| todo.iter().position(|one| one.kind == kind);
+    assert_eq!(at(ActionKind::DisableAccount), Some(0));
+    let targets: std::collections::BTreeSet<_> = todo.iter().map(|one| &one.target).collect();
+    assert_eq!(targets.len(), todo.len(), "nothing twice");
+}
+
+#[test]
+fn a_user_that_its_source_disabled_is_told_of_when_it_is_to_come_back() {
+    let before = in_both(AccountStatus::Active);
+    let mut now = before.clone();
+    assert_eq!(iam().restore(&before, &now), []);
+    now.account.as_mut().unwrap().facts.insert("identity-center-disabled".into(), "true".into());
+    let todo = iam().restore(&before, &now);
+    assert_eq!(
+        todo.iter().map(|one| (one.kind, one.target.as_str())).collect::<Vec<_>>(),
+        [(ActionKind::EnableAccount, "u-1")]
+    );
+    // The IAM user is gone: what it had stays missing, and is never given to a user of the same name.
+    let gone = now.account.as_mut().unwrap();
+    gone.facts.remove("identity-center-disabled");
+    (gone.id, gone.login) = ("u-1".into(), "somebody".into());
+    assert!(!identity_center::has_iam_user(gone));
+    let todo = iam().restore(&before, &now);
+    assert_eq!(todo.iter().map(|one| one.target.as_str()).collect::<Vec<_>>(), ["AIDA1"]);
 }

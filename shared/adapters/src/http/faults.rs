@@ -26,7 +26,7 @@ pub(crate) fn fault_of(answer: &Answer, now: Timestamp) -> Fault {
         (_, "Throttling" | "ThrottlingException" | "TooManyRequestsException") => FaultKind::Throttled,
         (_, "RATELIMITED" | "REQUEST_LIMIT_EXCEEDED") => FaultKind::Throttled,
         (403, _) if limited || answer.headers.contains_key("retry-after") => FaultKind::Throttled,
-        (_, "NoSuchEntity") => FaultKind::NotFound,
+        (_, "NoSuchEntity" | "ResourceNotFoundException") => FaultKind::NotFound,
         (400 | 403, code) if REJECTED.contains(&code) => FaultKind::CredentialRejected,
         (400, "AUTHENTICATION_ERROR") => FaultKind::CredentialRejected,
         (400, "AccessDeniedException" | "FORBIDDEN" | "FEATURE_NOT_ACCESSIBLE") => {

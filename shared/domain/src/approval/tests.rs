@@ -46,6 +46,7 @@ fn person(username: &str, manager: &str) -> Person {
         department: "d".into(),
         manager: Some(name(manager)),
         location: None,
+        clearance: None,
         time_zone: None,
         status: PersonStatus::Leaving,
         case: None,

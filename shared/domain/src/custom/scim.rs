@@ -20,9 +20,6 @@ pub struct Quirks {
     pub active_as_string: bool,
     /// What takes a person's access away.
     pub deactivate_by: DeactivateBy,
-    /// It takes one operation in a PATCH and refuses several. leaver never sends more than one, so that one change can
-    /// be told from another; the field is there for the record, and changes nothing.
-    pub single_operation: bool,
     /// The attributes by which it finds users, all of which are asked. With none, every user is read and
     /// compared here. More attributes see more accounts that could also be the person's.
     pub filter: Vec<FilterBy>,
@@ -38,7 +35,6 @@ impl Default for Quirks {
             put_only: false,
             active_as_string: false,
             deactivate_by: DeactivateBy::default(),
-            single_operation: false,
             filter: vec![FilterBy::UserName, FilterBy::EmailsValue],
             groups: true,
             page_size: 100,

@@ -28,8 +28,10 @@ pub struct Reactivation {
     pub restores: Option<CaseId>,
     /// Single permissions to give.
     pub permissions: BTreeSet<Permission>,
-    /// The measure that was approved.
-    pub measure: MeasureId,
+    /// The measure that was approved; `None` where the HRIS says that they are hired anew.
+    pub measure: Option<MeasureId>,
+    /// Nothing comes back beyond what their role needs now, and no credential.
+    pub by_role: bool,
     /// Why.
     pub reason: String,
     /// From when on.
@@ -126,6 +128,13 @@ fn systems(wanted: &Reactivation, earlier: Option<&Earlier>) -> Vec<SystemId> {
     restored.chain(given).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// What the earlier case left to be destroyed once nobody can come back: somebody does, so that it never will be.
+fn parked(earlier: Option<&Earlier>) -> Vec<serde_json::Value> {
+    let systems = earlier.into_iter().flat_map(|(_, systems)| systems);
+    let all = systems.flat_map(|record| record.parked.iter().map(move |action| (record, action)));
+    all.map(|(record, action)| json!({"system": record.system, "label": action.label})).collect()
+}
+
 /// The opening of such a case: pure, so that a repeat writes the same.
 fn open(
     person: &Person,
@@ -148,7 +157,7 @@ fn open(
         facts: json!({
             "trigger": trigger, "policy_digest": policy_digest, "systems": systems,
             "effective_at": wanted.effective_at, "restores": wanted.restores, "permissions": wanted.permissions,
-            "measure": wanted.measure,
+            "measure": wanted.measure, "by_role": wanted.by_role, "called_off": parked(earlier),
         }),
     };
     let case = CaseRecord {
@@ -168,9 +177,11 @@ fn open(
         emergency: false,
         grants: None,
         permissions: wanted.permissions.clone(),
+        moves: None,
+        by_role: wanted.by_role,
         restores: wanted.restores.clone(),
         person_was: None,
-        measure: Some(wanted.measure.clone()),
+        measure: wanted.measure.clone(),
         run: 1,
         systems: systems.clone(),
         findings: Vec::new(),

@@ -82,7 +82,7 @@ impl Begin<'_> {
         match measure.what.clone() {
             What::Exception { renews, .. } => self.except(measure, renews).await,
             What::Grant { permissions } => self.give(measure, &person, (None, permissions)).await,
-            What::BreakGlass { case } | What::Restore { case } => {
+            What::BreakGlass { case } | What::Restore { case } | What::Rehire { case } => {
                 self.give(measure, &person, (Some(case), BTreeSet::new())).await
             }
             What::Extension { until } => self.extend(measure, person, until).await,

@@ -6,7 +6,7 @@ use crate::{
     effective::Dates,
     id::{CaseId, EventId, MeasureId},
     intake,
-    measure::{Measure, Permission},
+    measure::{Measure, Permission, What},
     person::Person,
     policy::Policy,
     ports::{CaseStore, StoreError, Workflow},
@@ -75,6 +75,7 @@ pub(super) async fn take_back(
         emergency: false,
         grants: None,
         permissions: permissions.unwrap_or_default(),
+        moves: None,
         measure: Some(measure.measure_id.clone()),
     };
     match intake::submit(store, workflow, policy, &person, &request, now).await {
@@ -106,7 +107,8 @@ pub(super) async fn give(
         trigger: trigger(measure, "begin", measure.what.name(), now)?,
         restores,
         permissions,
-        measure: measure.measure_id.clone(),
+        measure: Some(measure.measure_id.clone()),
+        by_role: matches!(measure.what, What::Rehire { .. }),
         reason: measure.reason.clone(),
         effective_at: now,
     };

@@ -215,7 +215,7 @@ impl End<'_> {
         }
         // What was restored since is restored for good.
         for other in others.iter().filter(|other| other.since() >= measure.since()) {
-            let What::Restore { case } = &other.what else { continue };
+            let (What::Restore { case } | What::Rehire { case }) = &other.what else { continue };
             let given = other.status == MeasureStatus::Approved || !other.cases.is_empty();
             let whole = self.store.case(case).await?.is_some_and(|case| case.mode.shuts());
             if given && whole {

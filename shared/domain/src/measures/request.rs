@@ -102,7 +102,7 @@ pub async fn request(
     let others = store.measures_of(&asked.person).await?;
     check_kind(policy, &asked, &person, &others, now)?;
     check_until(&asked, now)?;
-    if let What::BreakGlass { case } | What::Restore { case } = &asked.what {
+    if let What::BreakGlass { case } | What::Restore { case } | What::Rehire { case } = &asked.what {
         check_case(store, &asked, &person, case).await?;
     }
     let by = asked.requested_by.as_str();
@@ -252,6 +252,7 @@ fn check_kind(
             Err(conflict("They are suspended, leaving, or have left: their contract cannot be extended."))
         }
         What::HoldRelease if person.legal_hold.is_none() => Err(conflict("There is no legal hold on them.")),
+        What::Rehire { .. } if stays => Err(conflict("They have not left: there is nobody to hire anew.")),
         What::Hold | What::Release { .. } => Err(invalid("This is not asked for in this way.")),
         _ => Ok(()),
     }

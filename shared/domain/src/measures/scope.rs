@@ -4,16 +4,13 @@ use crate::{
     case::{CaseRecord, Finding, Mode},
     id::SystemId,
     measure::{ExceptionKind, Measure, MeasureStatus, What},
+    person::Person,
     plan::{ActionKind, Scope},
     policy::Policy,
     ports::Opening,
     time::Timestamp,
 };
 use serde_json::json;
-
-/// What makes an account unusable, and leaves what it holds as it is.
-const SHUTTING: [ActionKind; 4] =
-    [ActionKind::DisableAccount, ActionKind::EndSessions, ActionKind::RevokeToken, ActionKind::DisableApiKey];
 
 fn excepts(measure: &Measure, kind: ExceptionKind) -> bool {
     matches!(&measure.what, What::Exception { what, .. } if *what == kind)
@@ -24,25 +21,39 @@ fn excepts(measure: &Measure, kind: ExceptionKind) -> bool {
 ///
 /// An exception for forwarding keeps what is set up. It does not keep the account able to log in: where a vendor forwards
 /// nothing for a suspended account, as Google does, somebody has to route the mail beside it.
+///
+/// What routing leaves alone stays unless a partial case names it: what was given for a time has to come back.
 pub fn scope_for(
     policy: &Policy,
+    person: &Person,
     case: &CaseRecord,
     system: &SystemId,
     measures: &[Measure],
     at: Timestamp,
 ) -> Scope {
-    let mut scope = policy.full_scope();
+    let mut scope = match case.mode {
+        Mode::Partial => policy.full_scope(),
+        _ => policy.scope_in(person, system),
+    };
     scope.grants = case.grants.clone();
     match case.mode {
         Mode::Leave => {}
-        // What only tidies, or cannot come back as it was, waits for what the investigation says.
-        Mode::Suspend => scope.kinds.retain(|kind| SHUTTING.contains(kind)),
+        // What only tidies waits for what the investigation says.
+        Mode::Suspend => scope.contain_only = true,
         // Whatever is not named is not taken.
         Mode::Partial | Mode::Reactivate => {
             scope.grants.get_or_insert_default().extend(case.permissions_in(system));
         }
     }
     let in_force = || measures.iter().filter(|measure| measure.in_force_at(at));
+    if let Some(change) = &case.moves {
+        let given = in_force().filter_map(|measure| match &measure.what {
+            What::Grant { permissions } => Some(permissions),
+            _ => None,
+        });
+        let here = given.flatten().filter(|one| one.system == *system).map(|one| one.grant.clone());
+        scope.grants = change.takes(policy, person, system, &here.collect());
+    }
     if case.mode == Mode::Leave && in_force().any(|one| excepts(one, ExceptionKind::MailForwarding)) {
         scope.kinds.remove(&ActionKind::RemoveDelegation);
     }

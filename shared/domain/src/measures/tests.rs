@@ -9,6 +9,7 @@ use crate::{
     id::MeasureId,
     ledger::{EventKind, Outcome},
     measure::{ExceptionKind, Measure, MeasureStatus, Permission, What},
+    person::Person,
     plan::ActionKind,
     policy::Policy,
     time::Timestamp,
@@ -289,6 +290,14 @@ fn case(mode: Mode, grants: Option<&[&str]>) -> CaseRecord {
     .unwrap()
 }
 
+fn john() -> Person {
+    serde_json::from_value(json!({
+        "username": "john.doe", "employee_id": "E1", "email": "j@example.com", "name": "J", "employment": "employee",
+        "role": "engineer", "department": "Engineering", "status": "active",
+    }))
+    .unwrap()
+}
+
 fn policy() -> Policy {
     let document = serde_norway::from_str(include_str!("../../../../infra/policy.yaml")).unwrap();
     Policy::parse(document, "local").unwrap()
@@ -299,7 +308,7 @@ fn forwarding_stays_as_long_as_an_exception_is_in_force() {
     let (policy, okta) = (policy(), "okta".parse().unwrap());
     let forwarding = What::Exception { what: ExceptionKind::MailForwarding, renews: None };
     let keeps = |measures: &[Measure], mode, now| {
-        let scope = scope_for(&policy, &case(mode, None), &okta, measures, at(now));
+        let scope = scope_for(&policy, &john(), &case(mode, None), &okta, measures, at(now));
         !scope.kinds.contains(&ActionKind::RemoveDelegation)
     };
     let active = measure(forwarding.clone(), MeasureStatus::Active, 10, Some(100));
@@ -371,7 +380,7 @@ fn the_end_of_a_grant_leaves_what_another_gives_and_a_released_case_leaves_nothi
         let mut case = case(Mode::Partial, Some(&["g", "h"]));
         (case.trigger.source, case.trigger.event_id) = (source.into(), event.parse().unwrap());
         case.measure = Some(id(of));
-        scope_for(&policy, &case, &okta, std::slice::from_ref(&other), at(50)).grants.unwrap()
+        scope_for(&policy, &john(), &case, &okta, std::slice::from_ref(&other), at(50)).grants.unwrap()
     };
     assert_eq!(takes("leaver", "measure-1-end", "m1"), ["h".to_owned()].into());
     assert_eq!(

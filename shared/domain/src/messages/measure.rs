@@ -36,6 +36,7 @@ fn title(what: &What, whom: &str) -> String {
         }
         What::BreakGlass { .. } => format!("EMERGENCY: give {whom} their access back for a time?"),
         What::Restore { .. } => format!("Give {whom} their access back for good?"),
+        What::Rehire { .. } => format!("{whom} is hired anew: give back what their role needs?"),
         What::Extension { until } => format!("Extend the contract of {whom} until {until}?"),
         What::Hold => format!("A legal hold on {whom}"),
         What::HoldRelease => format!("End the legal hold on {whom}?"),
@@ -63,6 +64,9 @@ fn effect(measure: &Measure) -> Vec<String> {
             "it is taken away again by itself, and a review of it has to be done".to_owned(),
         ],
         What::Restore { case } => vec![format!("what {case} took away: away \u{2192} given back")],
+        What::Rehire { case } => vec![format!(
+            "what {case} took away: away \u{2192} given back, as far as their role needs it now; no key and no password"
+        )],
         What::Extension { until } => vec![format!("last day: as recorded \u{2192} {until}")],
         What::Hold => vec!["deleting this person's data: as policy says \u{2192} forbidden".to_owned()],
         What::HoldRelease => {
@@ -83,7 +87,7 @@ fn answers(what: &What) -> (&'static str, &'static str) {
     match what {
         What::Exception { .. } => ("the exception is not in force", "everything goes on as without it"),
         What::Grant { .. } => ("nothing is given", "nothing is given"),
-        What::BreakGlass { .. } | What::Restore { .. } => {
+        What::BreakGlass { .. } | What::Restore { .. } | What::Rehire { .. } => {
             ("the access stays away", "the access stays away; nothing is written")
         }
         What::Extension { .. } => {

@@ -171,7 +171,7 @@ pub fn classify(register: &Register<'_>, policy: &Policy, system: &SystemId, ros
 
 fn of_one(person: &Person, policy: &Policy, system: &SystemId, works: bool) -> Class {
     let username = person.username.clone();
-    let concerned = policy.systems.get(system).is_some_and(|of| of.only.concerns(person));
+    let concerned = policy.systems.contains_key(system) && policy.routing.gives(person, system);
     match person.status {
         PersonStatus::Left if works => Class::Left { username },
         PersonStatus::Left => Class::Closed,
