@@ -105,6 +105,7 @@ async fn suspend(
         emergency: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {

@@ -241,6 +241,22 @@ fn trigger(orphan: &Orphan, by: &Username, now: Timestamp) -> Result<Trigger, No
     })
 }
 
+fn leave(trigger: Trigger, reason: &str, now: Timestamp) -> intake::Request {
+    intake::Request {
+        trigger,
+        mode: Mode::Leave,
+        reason: reason.to_owned(),
+        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
+        effective_at: now,
+        dry_run: false,
+        emergency: false,
+        grants: None,
+        permissions: BTreeSet::new(),
+        moves: None,
+        measure: None,
+    }
+}
+
 /// Somebody who has left leaves once more, in every system: whatever came back is taken.
 async fn again(
     desk: &Desk<'_>,
@@ -257,18 +273,7 @@ async fn again(
             format!("{username} is here again: the account is theirs."),
         ));
     }
-    let request = intake::Request {
-        trigger,
-        mode: Mode::Leave,
-        reason: reason.to_owned(),
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: desk.now,
-        dry_run: false,
-        emergency: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        measure: None,
-    };
+    let request = leave(trigger, reason, desk.now);
     let taken = intake::submit(desk.cases, desk.workflow, desk.policy, &person, &request, desk.now).await;
     match taken {
         // A failure to start is none: the case is recorded, and the sweep starts what was recorded.
@@ -293,18 +298,7 @@ async fn by_hand(
     let owner = tasks::owner_now(desk.cases, desk.policy, &orphan.system, &username).await?;
     let owner = owner.unwrap_or_else(|| orphan.owner.clone());
     let person = stand_in(&username, orphan).map_err(corrupt)?;
-    let request = intake::Request {
-        trigger: trigger.clone(),
-        mode: Mode::Leave,
-        reason: reason.to_owned(),
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: desk.now,
-        dry_run: false,
-        emergency: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        measure: None,
-    };
+    let request = leave(trigger.clone(), reason, desk.now);
     let opening = intake::open(&person, &request, desk.policy, desk.now);
     let Some((mut case, _)) = opening.case else {
         return Err(StoreError::Corrupt("an opening without a case".into()).into());
@@ -349,6 +343,7 @@ fn stand_in(username: &Username, orphan: &Orphan) -> Result<Person, crate::id::B
         employment: crate::person::EmploymentType::Service,
         role: String::new(),
         department: String::new(),
+        clearance: None,
         manager: None,
         location: None,
         time_zone: None,
