@@ -7,7 +7,8 @@ mod shapes;
 
 use crate::{
     credentials::{Maker, pairs},
-    twin::{AccountView, Ask, Reply, Twin, World, claims, next_link, slice},
+    issued::Issued,
+    twin::{AccountView, Ask, Face, Reply, Twin, World, claims, next_link, slice},
 };
 use people::{Authorized, Member, ORG, REPOSITORIES, ROLES, TEAMS};
 use ring::digest;
@@ -35,6 +36,8 @@ struct Github {
     forks: Vec<(String, String)>,
     /// Logins whose authorised credentials a background job is about to revoke.
     queue: Vec<String>,
+    /// Each stands for a fine-grained token.
+    issued: Issued,
 }
 
 /// The credentials that leaver presents here.
@@ -58,6 +61,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         hooks: Vec::new(),
         forks: Vec::new(),
         queue: Vec::new(),
+        issued: Issued::default(),
     };
     for (index, sample) in world.people_in(ID).enumerate() {
         github.add(world, sample, index);
@@ -89,6 +93,16 @@ impl Github {
                                   "permissions": {"members": "write"}});
                 Reply::json(201, body)
             }
+        }
+    }
+
+    /// What a person's own token shows of their membership: nothing where the organisation does not let it in.
+    fn own_membership(&self, token: &str) -> Reply {
+        let Some(id) = self.issued.of(token) else { return error(401, "Bad credentials") };
+        let holds = |member: &&Member| member.tokens.iter().any(|held| held.to_string() == id);
+        match self.members.iter().find(holds).filter(|member| member.state == Some("active")) {
+            Some(member) => Reply::json(200, member.membership()),
+            None => error(403, "Resource not accessible by personal access token"),
         }
     }
 
@@ -423,6 +437,9 @@ impl Twin for Github {
         {
             return self.installation_token(ask, id);
         }
+        if let ("GET", ["user", "memberships", "orgs", ORG]) = (ask.method.as_str(), path.as_slice()) {
+            return self.own_membership(ask.credential("Bearer "));
+        }
         if ask.credential("Bearer ") != self.token() || self.key.is_empty() {
             return error(401, "Bad credentials");
         }
@@ -437,6 +454,16 @@ impl Twin for Github {
             },
             _ => not_found(),
         }
+    }
+
+    fn face(&mut self, ask: &Ask) -> Option<Face> {
+        let username = Issued::asked(ask, ID)?;
+        let id = 990_000 + self.issued.made();
+        let Some(member) = self.members.iter_mut().find(|member| member.username == username) else {
+            return Some(Issued::nobody());
+        };
+        member.tokens.insert(id);
+        Some(self.issued.issue(&self.key, "github_pat_", id.to_string()))
     }
 
     fn account(&self, username: &str) -> AccountView {

@@ -6,6 +6,7 @@ pub mod credentials;
 mod custom;
 mod doors;
 mod gusto;
+mod issued;
 pub mod people;
 pub mod receiver;
 mod scim;

@@ -2,8 +2,9 @@
 
 use crate::{
     credentials::{Maker, pairs},
+    issued::Issued,
     people::SamplePerson,
-    twin::{AccountView, Ask, Reply, Twin, World, next_link, slice},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, next_link, slice},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ struct Okta {
     api_tokens: Vec<(String, String, String)>,
     log: Vec<(String, Value)>,
     made: u32,
+    /// Each stands for an API token.
+    issued: Issued,
 }
 
 /// The credentials that leaver presents here.
@@ -57,6 +60,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         api_tokens: Vec::new(),
         log: Vec::new(),
         made: 0,
+        issued: Issued::default(),
     };
     for (index, sample) in world.people_in(ID).enumerate() {
         okta.add(world, sample, index);
@@ -220,6 +224,16 @@ impl Okta {
         paged(ask, events.map(|(_, event)| event.clone()).collect())
     }
 
+    /// Who calls with a token of their own: it works as long as it was not revoked and its owner is active.
+    fn me(&self, token: &str) -> Reply {
+        let held = self.issued.of(token).and_then(|id| self.api_tokens.iter().find(|held| held.0 == *id));
+        let owner = held.and_then(|held| self.users.iter().find(|user| user.id == held.2));
+        match owner.filter(|user| user.status == "ACTIVE") {
+            Some(user) => Reply::json(200, user_json(user)),
+            None => error(401, "E0000011", "Invalid token provided"),
+        }
+    }
+
     fn global_revocation(&mut self, ask: &Ask) -> Reply {
         let id = ask.json().pointer("/sub_id/id").and_then(Value::as_str).unwrap_or_default().to_owned();
         match self.users.iter_mut().find(|user| user.id == id) {
@@ -235,6 +249,9 @@ impl Okta {
 
 impl Twin for Okta {
     fn answer(&mut self, ask: &Ask) -> Reply {
+        if let ("GET", ["api", "v1", "users", "me"]) = (ask.method.as_str(), ask.segments().as_slice()) {
+            return self.me(ask.credential("SSWS "));
+        }
         if ask.credential("SSWS ") != self.token || self.token.is_empty() {
             return error(401, "E0000011", "Invalid token provided");
         }
@@ -259,6 +276,16 @@ impl Twin for Okta {
             ("POST", ["oauth2", "v1", "global-token-revocation"]) => self.global_revocation(ask),
             _ => not_found(),
         }
+    }
+
+    fn face(&mut self, ask: &Ask) -> Option<Face> {
+        let username = Issued::asked(ask, ID)?;
+        let Some(user) = self.users.iter().find(|user| user.username == username) else {
+            return Some(Issued::nobody());
+        };
+        let id = format!("00Tissued{:04}", self.issued.made());
+        self.api_tokens.push((id.clone(), format!("{username}-issued"), user.id.clone()));
+        Some(self.issued.issue(&self.token, "00u", id))
     }
 
     fn account(&self, username: &str) -> AccountView {

@@ -96,7 +96,7 @@ fn employee() -> EmploymentType {
 /// What is wrong with the file, for whoever edits it.
 pub fn load() -> Result<Vec<SamplePerson>, String> {
     let rows: Vec<Row> = serde_norway::from_str(FILE).map_err(|error| format!("people.yaml: {error}"))?;
-    rows.into_iter().chain((0..GENERATED).map(generated)).map(sample).collect()
+    rows.into_iter().chain((0..GENERATED).map(generated)).chain([canary()]).map(sample).collect()
 }
 
 fn sample(row: Row) -> Result<SamplePerson, String> {
@@ -139,6 +139,27 @@ fn pick<'a>(of: &[&'a str], seed: u64) -> &'a str {
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     let index = usize::try_from((z ^ (z >> 31)) % of.len() as u64).unwrap_or(0);
     of.get(index).copied().unwrap_or_default()
+}
+
+/// The synthetic leaver of the nightly canary, who is nobody.
+fn canary() -> Row {
+    let only = ["github", "okta", "slack"].map(str::to_owned).into();
+    Row {
+        username: "canary.leaver".into(),
+        employee_id: "SVC-00001".into(),
+        name: "Canary Leaver".into(),
+        employment: EmploymentType::Service,
+        role: "agent".into(),
+        department: "Support".into(),
+        manager: None,
+        location: "Berlin".into(),
+        time_zone: "Europe/Berlin".into(),
+        country: "DE".into(),
+        legal_hold: None,
+        roles: Vec::new(),
+        logins: BTreeMap::new(),
+        traits: Traits { only, ..Traits::default() },
+    }
 }
 
 fn generated(index: usize) -> Row {

@@ -2,6 +2,7 @@
 
 use crate::{
     credentials::{Maker, pairs},
+    issued::Issued,
     people::SamplePerson,
     slack_app::{App, Member},
     twin::{AccountView, Ask, Face, Reply, Twin, World, slice},
@@ -57,6 +58,8 @@ struct Slack {
     /// Oldest first.
     log: Vec<Value>,
     app: App,
+    /// Each stands for a user.
+    issued: Issued,
 }
 
 /// The credentials that leaver presents here.
@@ -92,6 +95,7 @@ pub(crate) fn twin(world: &World) -> Box<dyn Twin> {
         scim_groups: Vec::new(),
         log: Vec::new(),
         app: App::new(world),
+        issued: Issued::default(),
     };
     for department in ["Engineering", "Sales", "Finance", "Support", "Security", "People", "Audit"] {
         slack.scim_groups.push(group(&format!("S1{}", department.to_uppercase()), department, false));
@@ -163,6 +167,12 @@ impl Slack {
         match ask.credential("Bearer ") {
             "" => return refused("not_authed"),
             token if self.app.knows(token) => return self.bot(ask, method),
+            token if self.issued.of(token).is_some() && method == "auth.test" => {
+                return Reply::json(
+                    200,
+                    json!({"ok": true, "team_id": TEAM, "user_id": self.issued.of(token)}),
+                );
+            }
             token if token != self.token => return refused("invalid_auth"),
             _ => {}
         }
@@ -432,6 +442,9 @@ impl Group {
 
 impl Twin for Slack {
     fn answer(&mut self, ask: &Ask) -> Reply {
+        // As the vendor: a token of somebody who was deactivated does not come back with them.
+        let users = &self.users;
+        self.issued.retain(|id| users.iter().any(|user| user.id == id && user.active));
         let known = ask.credential("Bearer ") == self.token && !self.token.is_empty();
         match ask.segments().as_slice() {
             ["api", method] => self.web(ask, method),
@@ -446,6 +459,13 @@ impl Twin for Slack {
     }
 
     fn face(&mut self, ask: &Ask) -> Option<Face> {
+        if let Some(username) = Issued::asked(ask, ID) {
+            let user = self.users.iter().find(|user| user.username == username && user.active);
+            return Some(match user.map(|user| user.id.clone()) {
+                Some(id) => self.issued.issue(&self.token, "xoxp-", id),
+                None => Issued::nobody(),
+            });
+        }
         let members = self.members();
         self.app.face(ask, &members)
     }

@@ -14,6 +14,8 @@ mod roles;
 mod signals;
 mod stores;
 mod terminations;
+mod watch;
+mod ways_in;
 
 use house::House;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -46,6 +48,8 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     humans::an_emergency_is_told_and_reviewed_by_somebody_else,
     humans::what_is_asked_for_is_decided_holds_and_gives_back,
     humans::the_brake_holds_who_comes_too_many_until_security_releases_them,
+    ways_in::a_working_life_is_followed_event_by_event,
+    ways_in::a_contract_that_is_over_ends_access,
     doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
     doors::the_api_is_closed_without_a_good_token,
     doors::a_manager_sees_their_own_reports_only,
@@ -74,6 +78,8 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     evidence::what_was_left_behind_is_sealed_by_the_sweep,
     evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,
     evidence::only_auditors_and_security_may_have_a_pack_and_bad_periods_are_refused,
+    watch::a_termination_is_read_again_a_day_later,
+    watch::the_canary_is_let_go_its_credentials_are_refused_and_it_comes_back,
     roles::a_function_may_not_read_anothers_secret,
     roles::no_role_has_a_permission_that_nothing_used,
 ];

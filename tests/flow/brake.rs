@@ -384,6 +384,7 @@ async fn emergencies_pass_loudly_and_what_takes_nothing_does_not_count() {
         emergency: false,
         grants: None,
         permissions: BTreeSet::default(),
+        moves: None,
         measure: None,
     };
     let run = async |username: &str, request: Request| {

@@ -5,7 +5,10 @@
 
 mod approvals;
 mod brake;
+mod canary;
 mod consent;
+mod entitled;
+mod events;
 mod export;
 mod failures;
 mod held;
@@ -21,6 +24,7 @@ mod slack;
 mod tasks;
 mod together;
 mod unfinished;
+mod watching;
 
 use leaver_adapter::Step;
 use leaver_domain::{

@@ -45,7 +45,8 @@ fn back(id: &str, restores: Option<&CaseId>, permissions: &[(&str, &str)]) -> Re
         trigger: trigger(id),
         restores: restores.cloned(),
         permissions: permissions.iter().map(|(system, grant)| permission(system, grant)).collect(),
-        measure: measure(),
+        measure: Some(measure()),
+        by_role: false,
         reason: "It was the wrong John".into(),
         effective_at: now(),
     }

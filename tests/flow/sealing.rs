@@ -31,7 +31,8 @@ async fn close<'a>(house: &'a House, case: &CaseId, wait: Wait<'a>) -> Result<Op
         wait,
         tries: 3,
     };
-    let input = leaver_close::Input { case_id: Some(case.clone()), system: None, systems: vec![] };
+    let input =
+        leaver_close::Input { case_id: Some(case.clone()), system: None, systems: vec![], reverify: None };
     leaver_close::handle(&close, input).await.map(|output| output.status).map_err(|fault| fault.kind)
 }
 

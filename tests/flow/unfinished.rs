@@ -152,6 +152,7 @@ async fn hand_over(house: &House, case: &CaseId, system: &str) {
         case_id: Some(case.clone()),
         system: Some(system.parse().unwrap()),
         systems: Vec::new(),
+        reverify: None,
     };
     leaver_close::handle(&close, input).await.unwrap();
 }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use leaver_domain::{
     approval::ApprovalId,
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
@@ -213,6 +214,12 @@ impl CaseStore for Failing<'_> {
     }
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.due(now, limit)).await
+    }
+    async fn canary(&self) -> Result<Option<Night>, StoreError> {
+        self.go(self.inner.canary()).await
+    }
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.to_reverify(now, limit)).await
     }
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.unsealed(now, limit)).await

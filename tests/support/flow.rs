@@ -186,7 +186,13 @@ impl House {
         let plan = leaver_plan::Plan { policy: &self.policy, store, workflow: &self.workflow, now };
         leaver_plan::handle(
             &plan,
-            leaver_plan::Input { case_id: Some(case.clone()), check: None, roster: None, measure: None },
+            leaver_plan::Input {
+                case_id: Some(case.clone()),
+                check: None,
+                roster: None,
+                measure: None,
+                reverify: None,
+            },
         )
         .await
     }
@@ -258,7 +264,12 @@ impl House {
             leaver_close::Close { policy: &self.policy, store, ledger, clock: &now, wait: &wait, tries: 3 };
         leaver_close::handle(
             &close,
-            leaver_close::Input { case_id: Some(case.clone()), system: None, systems: vec![] },
+            leaver_close::Input {
+                case_id: Some(case.clone()),
+                system: None,
+                systems: vec![],
+                reverify: None,
+            },
         )
         .await
     }

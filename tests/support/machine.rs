@@ -178,7 +178,8 @@ impl House {
         let (policy, store, ledger) = (&self.policy, &self.cases, &self.ledger);
         let close = leaver_close::Close { policy, store, ledger, clock: &now, wait: &wait, tries: 1 };
         let system = Some(system.parse().expect("an id"));
-        let input = leaver_close::Input { case_id: Some(case.clone()), system, systems: vec![] };
+        let input =
+            leaver_close::Input { case_id: Some(case.clone()), system, systems: vec![], reverify: None };
         leaver_close::handle(&close, input).await.expect("a task");
     }
 

@@ -30,7 +30,8 @@ fn arrows_point_down_only() {
     assert_eq!(needs("leaver-platform"), ["leaver-domain"]);
     assert_eq!(needs("leaver-evidence"), ["leaver-domain"]);
     assert_eq!(needs("leaver-export"), ["leaver-domain", "leaver-evidence"]);
-    for function in ["webhook", "plan", "close", "ledger", "publish", "sweep", "population", "signals", "api"]
+    for function in
+        ["webhook", "plan", "close", "ledger", "publish", "sweep", "population", "signals", "canary", "api"]
     {
         assert_eq!(needs(&format!("leaver-{function}")), ["leaver-domain"], "{function}");
     }
@@ -60,7 +61,9 @@ fn only_the_platform_names_an_aws_sdk() {
         "publish",
         "sweep",
         "population",
+        "contracts",
         "reconcile",
+        "canary",
         "export",
         "signals",
         "api",

@@ -137,6 +137,7 @@ fn every_kept_event_is_understood_by_its_function() {
                     leaver_signals::records(&event).iter().map(|record| record.read()).collect();
                 assert!(!rows.is_empty() && rows.iter().all(Result::is_ok), "{name}: {rows:?}");
             }
+            "canary" => drop(serde_json::from_str::<leaver_canary::Input>(&text).expect(&name)),
             "sweep" | "publish" => drop(serde_json::from_str::<serde_json::Value>(&text).expect(&name)),
             other => panic!("{name}: there is no function {other}"),
         }

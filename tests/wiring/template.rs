@@ -72,7 +72,7 @@ fn every_function_has_a_handler_that_the_code_knows_and_the_other_way_round() {
 /// What each function's code reads, from the wiring's own text.
 #[test]
 fn every_variable_that_is_set_is_read_and_the_other_way_round() {
-    let code = ["adapter", "serve", "config", "humans", "publish"]
+    let code = ["adapter", "canary", "serve", "config", "humans", "publish"]
         .map(|name| read(&format!("functions/bootstrap/src/{name}.rs")))
         .concat();
     let read: BTreeSet<&str> = code

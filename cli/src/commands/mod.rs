@@ -55,12 +55,12 @@ enum Command {
     /// What waits for somebody, and saying that it is done.
     #[command(subcommand)]
     Tasks(tasks::Tasks),
-    /// Accounts that are nobody's who is here, and what becomes of them.
-    #[command(subcommand)]
-    Orphans(orphans::Orphans),
     /// Check the policy, and see what it means for somebody.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Accounts that are nobody's who is here, and what becomes of them.
+    #[command(subcommand)]
+    Orphans(orphans::Orphans),
     /// Look at the ledger.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -85,8 +85,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Measure(measure) => measure.run(&target.client()?, json).await,
         Command::Approvals(approvals) => approvals.run(&target.client_for("approver")?, json).await,
         Command::Tasks(tasks) => tasks.run(&target.client()?, json).await,
-        Command::Orphans(orphans) => orphans.run(&target.client_for("security")?, json).await,
         Command::Policy(policy) => policy.run(target, json).await,
+        Command::Orphans(orphans) => orphans.run(&target.client_for("security")?, json).await,
         Command::Ledger(ledger) => ledger.run(&target.client()?, json).await,
         Command::Evidence(evidence) => evidence.run(&target.client_for("auditor")?, json).await,
         Command::Verify(verify) => verify.run(json),
@@ -182,16 +182,16 @@ mod tests {
             "leaver approvals escalate ID --reason R",
             "leaver tasks list",
             "leaver tasks close ID --statement S --evidence a.png b.pdf --evidence c",
+            "leaver policy check",
+            "leaver policy check p.yaml --environment local --people people.yaml --json",
+            "leaver policy check --online",
+            "leaver policy explain --user U --json",
             "leaver orphans list",
             "leaver orphans list --system okta --all --json",
             "leaver orphans adopt ID --user U --reason R",
             "leaver orphans ignore ID --reason R --until 2026-12-31",
             "leaver orphans ignore ID --reason R --until 2026-12-31 --user U",
             "leaver orphans revoke ID --reason R",
-            "leaver policy check",
-            "leaver policy check p.yaml --environment local --people people.yaml --json",
-            "leaver policy check --online",
-            "leaver policy explain --user U --json",
             "leaver ledger status",
             "leaver ledger verify",
             "leaver evidence export --from 2026-01-01 --to 2026-03-31 -o pack",

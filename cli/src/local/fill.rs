@@ -129,11 +129,22 @@ async fn secrets(aws: &Aws, hris_token: &str, sandbox: &Sandbox) -> Result<(), F
         }
         put(name, json!(settings)).await?;
     }
+    put("leaver/local/canary".to_owned(), canary(sandbox)).await?;
     let app = sandbox.settings.get(slack_app::ID);
     put("leaver/local/slack".to_owned(), app.map_or_else(|| json!({}), |app| json!(app))).await?;
     let known = sandbox.settings.get(receiver::ID);
     let known = known.map(|of| json!({"sandbox": {"url": of.get("url"), "token": of.get("token")}}));
     put("leaver/local/signals".to_owned(), known.unwrap_or_else(|| json!({}))).await
+}
+
+/// The canary's secret: it gets its first credentials when it is let go first.
+fn canary(sandbox: &Sandbox) -> Value {
+    let one = |system: &str| {
+        let base = sandbox.settings.get(system).and_then(|of| of.get("base_url"));
+        let issue = format!("{}/_sandbox/{system}/accounts/canary.leaver/credentials", sandbox.url);
+        (system.to_owned(), json!({"base_url": base, "issue_url": issue}))
+    };
+    Value::Object(["github", "okta", "slack"].map(one).into_iter().collect())
 }
 
 /// Puts the sample people into the case table. Those who are there already, with whatever happened to them, stay.

@@ -1,8 +1,10 @@
 //! What people read: aligned tables out of the API's JSON.
 
 mod approvals;
+mod moves;
 mod orphans;
 mod policy;
+mod watch;
 
 pub use approvals::{approval, approvals};
 pub use orphans::orphans;
@@ -132,8 +134,10 @@ pub fn case(case: &Value) -> String {
     };
     let dry = if case["dry_run"] == true { ", dry run: nothing is written" } else { "" };
     if case["restores"].is_string() {
-        lines.push(format!("gives back what {} took", text(case, "/restores")));
+        let bound = if case["by_role"] == true { ", as far as their role needs it now" } else { "" };
+        lines.push(format!("gives back what {} took{bound}", text(case, "/restores")));
     }
+    lines.extend(moves::lines(case));
     for permission in list(case, "permissions") {
         let does = if case["mode"] == "reactivate" { "gives" } else { "takes" };
         lines.push(format!("{does} {} in {}", text(permission, "/grant"), text(permission, "/system")));
@@ -147,6 +151,11 @@ pub fn case(case: &Value) -> String {
     lines.push(String::new());
     // A dry run has done nothing: what it found to do is all there is to show.
     lines.push(if case["dry_run"] == true { plans(case) } else { systems(case) });
+    let looks = watch::looks(case);
+    if !looks.is_empty() {
+        lines.push(String::new());
+        lines.push(looks);
+    }
     let notes = notes(case);
     if !notes.is_empty() {
         lines.push(String::new());

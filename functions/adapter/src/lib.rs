@@ -7,6 +7,7 @@ mod ending;
 mod gate;
 mod neighbours;
 mod restore;
+mod reverify;
 mod roster;
 mod run;
 mod verify;
@@ -55,6 +56,8 @@ pub enum Step {
     Run,
     /// Read again, later and independently.
     Verify,
+    /// Read once more, days after the case. Writes nothing to the system.
+    Reverify,
     /// See whether address and credential work.
     Check,
     /// List all accounts.
@@ -129,6 +132,7 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         }
         Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
+        Step::Reverify => reverify::reverify(system, &case, record).await?,
         Step::Verify | Step::Check | Step::Roster => verify::verify(system, &case, record).await?,
     };
     Ok(output(Some(status)))

@@ -81,10 +81,14 @@ impl Target {
             None => None,
         };
         let permissions = case.permissions_in(system.id);
-        if !case.by_role {
+        if !is_bounded(system, case, person).await? {
             return Ok(Self { before, whole: None, permissions });
         }
-        let needed = before.clone().map(|before| needed(system, person, before));
+        let mut needed = before.clone().map(|before| needed(system, person, before));
+        if let Some(needed) = needed.as_mut().filter(|_| case.by_role) {
+            // Whoever is hired anew logs in anew: no key of theirs becomes good again.
+            needed.credentials.clear();
+        }
         Ok(Self { before: needed, whole: before, permissions })
     }
 
@@ -112,10 +116,17 @@ fn is_needed(system: &System<'_>, person: &Person) -> bool {
     !governed || profile.is_none_or(|profile| profile.needs(system.id).is_some())
 }
 
-/// What of an earlier state comes back to somebody who is hired anew: what their role needs now, and nothing that could be used
-/// without logging in anew. Of a role of which nothing is known, what gives no power.
+/// Whether no more comes back than what the person's role needs now: they are hired anew, or have another role than when it was taken.
+async fn is_bounded(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<bool, Fault> {
+    let Some(earlier) = case.restores.as_ref().filter(|_| !case.by_role) else { return Ok(case.by_role) };
+    let earlier = system.store.case(earlier).await.map_err(stored)?;
+    let role = earlier.and_then(|earlier| earlier.person_was).and_then(|was| was.role);
+    let moved = role.is_some_and(|role| role != person.role);
+    Ok(moved && system.policy.governed().contains(system.id) && system.policy.profile(person).is_some())
+}
+
+/// What of an earlier state somebody's role needs now. Of a role of which nothing is known, what gives no power.
 fn needed(system: &System<'_>, person: &Person, mut before: Inventory) -> Inventory {
-    before.credentials.clear();
     let profile = system.policy.profile(person);
     match profile.and_then(|profile| profile.needs(system.id)) {
         Some(names) => {
@@ -152,7 +163,7 @@ pub(crate) async fn run(
         }
         Earlier::Hindered(fault) => return failed(system, case, record, fault).await,
     }
-    if case.by_role && !is_needed(system, &person) {
+    if is_bounded(system, case, &person).await? && !is_needed(system, &person) {
         let why = format!("the role {} needs no account here", person.role);
         return set_aside(system, case, record, EventKind::AccessRestored, why).await;
     }

@@ -12,6 +12,7 @@ pub(crate) async fn check(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> 
         told("brake", api.cases.brake().await.map(|brake| standing(&brake))),
         told("ledger", api.ledger.head().await.map(|head| format!("{} rows", head.tree.size))),
     ];
+    checks.push(canary(api).await);
     let name =
         format!("check-{}-{}", api.now.millis(), call.caller.username.as_str().replace(['@', '+'], "_"));
     match api.workflow.check(&name).await {
@@ -29,6 +30,17 @@ fn told(name: &str, result: Result<String, leaver_domain::ports::StoreError>) ->
         Ok(detail) => json!({"name": name, "ok": true, "detail": detail}),
         Err(error) => json!({"name": name, "ok": false, "detail": error.to_string()}),
     }
+}
+
+/// When the canary was let go last, and how that ended.
+async fn canary(api: &Api<'_>) -> Value {
+    let (ok, detail) = match (api.cases.canary().await, &api.policy.canary) {
+        (Err(error), _) => (false, error.to_string()),
+        (Ok(_), None) => (true, "none is set up".to_owned()),
+        (Ok(None), Some(_)) => (true, "no night has been held yet".to_owned()),
+        (Ok(Some(night)), Some(_)) => night.verdict(api.now),
+    };
+    json!({"name": "canary", "ok": ok, "detail": detail})
 }
 
 /// Whether cases are let through now. One that holds them is no fault of the deployment, and whoever looks should know.

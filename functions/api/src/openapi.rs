@@ -288,11 +288,12 @@ fn case_schemas() -> Value {
     let (things, thing) =
         (json!({"type": "array", "items": {"type": "object"}}), json!({"type": ["object", "null"]}));
     let summary = json!({
-        "case_id": text, "mode": {"enum": ["leave", "partial", "reactivate"]}, "status": {"enum": CaseStatus::ALL},
+        "case_id": text, "mode": {"enum": ["leave", "partial", "suspend", "reactivate"]}, "status": {"enum": CaseStatus::ALL},
         "person": object(&["username", "employee_id"], json!({"username": text, "employee_id": text})),
         "reason": text, "trigger": {"type": "object"}, "policy_digest": of("Digest"), "created_at": time,
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
-        "findings": things, "restores": maybe(&text),
+        "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text), "by_role": flag,
+        "moves": {"type": ["object", "null"], "description": "The change of role or department that it carries out: from, to, and what it means in each system."},
         "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
         "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
     });
@@ -317,7 +318,7 @@ fn case_schemas() -> Value {
                 "properties": {"id": text, "kind": text, "name": text, "live_automation": {"type": "boolean"},
                                "next": {"enum": ["revoke", "transfer", "rotate", "task"]}}}},
             "owned_total": {"type": "integer"}, "parked": {"type": "array", "items": thing},
-            "attempts": {"type": "integer"}, "fault": thing, "task": thing, "approval": thing, "manual": thing})),
+            "attempts": {"type": "integer"}, "fault": thing, "readings": things, "task": thing, "approval": thing, "manual": thing})),
     })
 }
 
@@ -334,7 +335,7 @@ fn task_schemas() -> Value {
         named(json!({"name": text, "media_type": text, "data": {"type": "string", "format": "byte"}}));
     json!({
         "Task": named(json!({
-            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass"]}, "case_id": text,
+            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "reappeared", "canary_alive"]}, "case_id": text,
             "system": {"type": ["string", "null"]}, "person": person, "reason": text,
             "owners": {"type": "array", "items": text}, "instructions": text, "opened_at": time, "due_at": time,
             "overdue": flag, "closed": maybe(&closed)})),
@@ -362,7 +363,7 @@ fn other_schemas() -> Value {
             "user": object(&["username", "employee_id"], user), "metadata": object(&[], metadata)})),
         "Receipt": named(json!({"case_id": {"type": ["string", "null"]}, "status": text, "duplicate": flag})),
         "OpenCase": object(&["person", "reason"], json!({
-            "person": text, "mode": {"enum": ["leave", "partial"]}, "reason": text, "effective_at": time, "dry_run": flag,
+            "person": text, "mode": {"enum": ["leave", "partial", "suspend"]}, "reason": text, "effective_at": time, "dry_run": flag,
             "scope": object(&["grants"], json!({"grants": {"type": "array", "items": text}})), "emergency": flag,
             "preserve_data": flag})),
         "Cancel": named(json!({"reason": text})),

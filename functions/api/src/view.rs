@@ -30,6 +30,7 @@ pub(crate) fn system(record: &SystemRecord) -> Value {
         "parked": record.parked,
         "attempts": record.attempts,
         "fault": record.fault,
+        "readings": record.readings,
         "task": record.task,
         "approval": record.approval.as_ref().map(|approval| json!({
             "id": record.approval_id(approval), "status": approval.status, "asked": approval.asked,
@@ -55,9 +56,13 @@ pub(crate) fn summary(case: &CaseRecord) -> Value {
         "dry_run": case.dry_run,
         "emergency": case.emergency,
         "restores": case.restores,
+        "by_role": case.by_role,
+        "moves": case.moves,
         "permissions": case.permissions,
         "measure": case.measure,
         "findings": case.findings,
+        "reverified": case.watch.as_ref().map_or(&[][..], |watch| &watch.looks),
+        "reverify_next": leaver_domain::watch::due(case),
     })
 }
 

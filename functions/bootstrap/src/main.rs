@@ -2,6 +2,7 @@
 //! can be built before the first event is built before it, because INIT runs with full power and outside any deadline.
 
 mod adapter;
+mod canary;
 mod config;
 mod export;
 mod humans;

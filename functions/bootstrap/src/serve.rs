@@ -93,7 +93,9 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Misconfigured
         None if handler == "approval" => crate::humans::approval(environment, &aws).await,
         None if handler == "sweep" => sweep(environment, &aws).await,
         None if handler == "population" => population(environment, &aws).await,
+        None if handler == "contracts" => contracts(environment, &aws).await,
         None if handler == "reconcile" => reconcile(environment, &aws).await,
+        None if handler == "canary" => crate::canary::canary(environment, &aws).await,
         None if handler == "export" => crate::export::export(environment, &aws).await,
         None if handler == "signals" => signals(environment, &aws).await,
         None if handler == "api" => api(environment, &aws).await,
@@ -200,6 +202,22 @@ async fn population(environment: &Environment, aws: &Aws) -> Result<(), Misconfi
         let log = Appending { store: &ledger, now: now(), salt: &salt, wait: &sleep };
         let counting = leaver_population::Counting { store: &store, log, now: now() };
         leaver_population::handle(&counting).await.map_err(internal)
+    })
+    .await
+}
+
+async fn contracts(environment: &Environment, aws: &Aws) -> Result<(), Misconfigured> {
+    let (store, policy) = (cases(environment, aws).await?, environment.policy()?);
+    let workflow = StepFunctions::new(aws, &environment.require("STATE_MACHINE_ARN")?);
+    run(aws, async |_: LambdaEvent<serde_json::Value>| {
+        let contracts = leaver_contracts::Contracts {
+            policy: &policy,
+            cases: &store,
+            people: &store,
+            workflow: &workflow,
+            now: now(),
+        };
+        leaver_contracts::handle(&contracts).await.map_err(internal)
     })
     .await
 }

@@ -1,6 +1,8 @@
 //! The last step of an execution: what is left becomes somebody's task, and the case comes to what its systems say. A
 //! revocation is complete only under a published checkpoint that covers all its rows.
 
+mod reverify;
+
 use leaver_domain::{
     approval::ApprovalStatus,
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus, Task, fold},
@@ -12,6 +14,7 @@ use leaver_domain::{
     sealing::{self, Coverage, rows_of},
     tasks,
     time::Timestamp,
+    watch::Target,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,6 +51,9 @@ pub struct Input {
     /// What the items answered.
     #[serde(default)]
     pub systems: Vec<Value>,
+    /// The look at a case that is through, where it is one.
+    #[serde(default)]
+    pub reverify: Option<Target>,
 }
 
 /// What the execution comes to.
@@ -73,11 +79,18 @@ fn store(error: StoreError) -> Fault {
 /// `Internal` where a table fails, `Conflict` where somebody else changed a record, `Unpublished` where the log is not
 /// yet as far as the case; the state machine tries again.
 pub async fn handle(close: &Close<'_>, input: Input) -> Result<Output, Fault> {
+    if let Some(of) = &input.reverify {
+        let status = reverify::fold(close, of).await?;
+        return Ok(Output {
+            case_id: Some(of.case_id.clone()),
+            status: Some(status),
+            systems: input.systems,
+        });
+    }
     let Some(id) = input.case_id else {
         return Ok(Output { case_id: None, status: None, systems: input.systems });
     };
-    let case = close.store.case(&id).await.map_err(store)?;
-    let mut case = case.ok_or_else(|| Fault::new(FaultKind::Internal, format!("there is no case {id}")))?;
+    let mut case = known(close, &id).await?;
     if let Some(system) = input.system {
         let record = close.store.system(&id, &system).await.map_err(store)?;
         if let Some(mut record) = record.filter(|_| !case.dry_run) {
@@ -93,6 +106,11 @@ pub async fn handle(close: &Close<'_>, input: Input) -> Result<Output, Fault> {
         case = published(close, case).await?;
     }
     Ok(Output { case_id: Some(id), status: Some(case.status), systems: Vec::new() })
+}
+
+async fn known(close: &Close<'_>, id: &CaseId) -> Result<CaseRecord, Fault> {
+    let case = close.store.case(id).await.map_err(store)?;
+    case.ok_or_else(|| Fault::new(FaultKind::Internal, format!("there is no case {id}")))
 }
 
 /// What the case comes to. A revocation that is done gets its last row and goes on waiting for the checkpoint.

@@ -19,6 +19,7 @@ use leaver_domain::{
     reviews::{self, About, ReviewKind},
     tasks,
     time::Timestamp,
+    watch::{self, Standing, Target},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -50,6 +51,9 @@ pub struct Input {
     /// The measure whose approval is to be asked for, where it is one.
     #[serde(default)]
     pub measure: Option<MeasureId>,
+    /// The look at a case that is through, where it is one.
+    #[serde(default)]
+    pub reverify: Option<Target>,
 }
 
 /// One item of the Map.
@@ -59,17 +63,19 @@ pub struct Item {
     pub case_id: Option<CaseId>,
     /// The system.
     pub system: String,
-    /// `run`, `check` or `roster`.
+    /// `run`, `check`, `reverify` or `roster`.
     pub step: &'static str,
 }
 
 /// What the state machine goes on with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Output {
-    /// The case; `None` in a check.
+    /// The case; `None` in a check, and where a case that is through is looked at again.
     pub case_id: Option<CaseId>,
     /// The measure; `None` in a case or a check.
     pub measure: Option<MeasureId>,
+    /// The look; `None` in anything else.
+    pub reverify: Option<Target>,
     /// The items of the Map.
     pub systems: Vec<Item>,
     /// How long to wait before everything is read again.
@@ -89,17 +95,22 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
         return Ok(Output {
             case_id: None,
             measure: Some(measure),
+            reverify: None,
             systems: Vec::new(),
             verification_delay_seconds: 0,
         });
     }
     if input.check.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "check")).collect();
-        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
+        return Ok(looking(None, systems));
+    }
+    if let Some(reverify) = input.reverify {
+        let systems = again(plan, &reverify).await?;
+        return Ok(looking(Some(reverify), systems));
     }
     if input.roster.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "roster")).collect();
-        return Ok(Output { case_id: None, measure: None, systems, verification_delay_seconds: 0 });
+        return Ok(looking(None, systems));
     }
     let id = input.case_id.ok_or_else(|| Fault::new(FaultKind::Internal, "the execution names no case"))?;
     let case = plan.store.case(&id).await.map_err(store)?;
@@ -120,8 +131,27 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
         systems,
         case_id: Some(id),
         measure: None,
+        reverify: None,
         verification_delay_seconds: plan.policy.timing.verification_delay_seconds,
     })
+}
+
+/// An execution that only reads: nothing is waited for, and nobody is asked.
+fn looking(reverify: Option<Target>, systems: Vec<Item>) -> Output {
+    Output { case_id: None, measure: None, reverify, systems, verification_delay_seconds: 0 }
+}
+
+/// The systems of a case that are to be read again; none where the day was looked on already, or the case is to be left alone.
+async fn again(plan: &Plan<'_>, reverify: &Target) -> Result<Vec<Item>, Fault> {
+    let id = &reverify.case_id;
+    let case = plan.store.case(id).await.map_err(store)?.ok_or_else(|| missing(id))?;
+    let is_due = watch::due_now(&case, plan.now).is_some_and(|due| due.day == reverify.day);
+    if !is_due || watch::standing_now(plan.store, &case).await.map_err(store)? != Standing::Watched {
+        return Ok(Vec::new());
+    }
+    let systems = plan.store.systems(id).await.map_err(store)?;
+    let read = systems.iter().filter(|record| watch::passed_over(record, plan.policy).is_none());
+    Ok(read.map(|record| item(Some(id.clone()), record.system.as_str(), "reverify")).collect())
 }
 
 fn missing(id: &CaseId) -> Fault {

@@ -2,7 +2,9 @@
 //! that died between recording and starting, and a termination that lies in the future, are the same to it. A case whose
 //! execution ended before it was through gets another one. One whose rows the stream lost gets them into the log, from what
 //! the case table says; one that a checkpoint covers by now is closed, also where its execution has given up waiting. A task
-//! that nobody did in time, or whose owner has left, is handed on.
+//! that nobody did in time, or whose owner has left, is handed on. A case that is through is looked at again when its day has come.
+
+mod watch;
 
 use leaver_domain::{
     case::{CaseRecord, CaseStatus},
@@ -51,6 +53,8 @@ pub struct Swept {
     pub sealed: usize,
     /// Tasks that went to somebody else.
     pub handed_on: usize,
+    /// Cases that are through and are looked at again.
+    pub reverifying: usize,
     /// Cases and tasks with which something went wrong; the next sweep tries again.
     pub failed: usize,
 }
@@ -65,7 +69,8 @@ pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
     let started = start_due(sweep, &mut swept).await;
     let sealed = seal_all(sweep, &mut swept).await;
     let handed_on = hand_on(sweep, &mut swept).await;
-    started.and(sealed).and(handed_on).map(|()| swept)
+    let looked = watch::look_again(sweep, &mut swept).await;
+    started.and(sealed).and(handed_on).and(looked).map(|()| swept)
 }
 
 async fn start_due(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {

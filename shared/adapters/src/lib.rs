@@ -4,6 +4,7 @@
 //! verifies or judges by itself. A new system is one file beside this one and one row in [`systems!`].
 
 pub mod auth;
+pub mod canary;
 pub mod custom;
 pub mod graphql;
 mod gusto;

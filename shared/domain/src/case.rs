@@ -17,6 +17,7 @@ use crate::{
     plan::{Action, ActionKey, Outcome, Plan},
     risk::{RiskLevel, RiskSummary},
     time::Timestamp,
+    watch::{Reading, Watch},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -227,6 +228,9 @@ pub struct Standing {
     /// The case that had put them there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
+    /// What they did. Where it is something else by the time at which access comes back, not all of it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// The person as the case names them; what the HRIS knows beyond stays with the person's own record.
@@ -317,6 +321,9 @@ pub struct CaseRecord {
     /// Counts its executions: one that was held or did not finish may get another.
     #[serde(default = "first")]
     pub run: u32,
+    /// When its systems are read again after its end, and what came of it; of one that takes everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
     /// Which systems it is about.
     pub systems: Vec<SystemId>,
     /// What a human should know.
@@ -435,6 +442,9 @@ pub struct SystemRecord {
     /// What its owner has to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Task>,
+    /// What it was found like when it was read again, days after the case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Reading>,
     /// Who decides, where a human has to: the newest request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -479,6 +489,7 @@ impl SystemRecord {
             owned: Vec::new(),
             owned_total: 0,
             parked: Vec::new(),
+            readings: Vec::new(),
             attempts: 0,
             fault: None,
             task: None,

@@ -58,10 +58,27 @@ impl Dates {
         if day <= today {
             return Ok(told);
         }
-        let next = day.tomorrow().map_err(|_| BadDates::Day(day))?;
-        let start = next.to_zoned(zone).map_err(|_| BadDates::Day(day))?;
-        Ok(Timestamp::from_jiff(start.timestamp()))
+        over(day, zone)
     }
+}
+
+/// The instant at which a day is over in a time zone: the first one of the next day, which need not be midnight.
+fn over(day: civil::Date, zone: TimeZone) -> Result<Timestamp, BadDates> {
+    let next = day.tomorrow().map_err(|_| BadDates::Day(day))?;
+    let start = next.to_zoned(zone).map_err(|_| BadDates::Day(day))?;
+    Ok(Timestamp::from_jiff(start.timestamp()))
+}
+
+/// The instant at which a day is over in the time zone of this name; in UTC where there is none.
+///
+/// # Errors
+/// For an unknown time zone, or a day beyond the calendar.
+pub fn end_of(day: civil::Date, time_zone: Option<&str>) -> Result<Timestamp, BadDates> {
+    let zone = match time_zone {
+        None => TimeZone::UTC,
+        Some(name) => TimeZone::get(name).map_err(|_| BadDates::TimeZone(name.to_owned()))?,
+    };
+    over(day, zone)
 }
 
 #[cfg(test)]

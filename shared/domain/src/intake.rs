@@ -21,6 +21,7 @@ use crate::{
     policy::Policy,
     ports::{CaseStore, EventMark, Execution, Opening, Recorded, Started, StoreError, Workflow},
     time::Timestamp,
+    watch::Watch,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -158,6 +159,13 @@ fn opened(
     line
 }
 
+/// When the case is looked at again. The canary is not: it is back the same night.
+fn watched(person: &Person, request: &Request, policy: &Policy) -> Option<Watch> {
+    let is_canary = policy.canary.as_ref().is_some_and(|canary| canary.person == person.username);
+    let takes_all = request.mode == Mode::Leave && !request.dry_run && !is_canary;
+    takes_all.then(|| Watch::of(policy)).flatten()
+}
+
 /// The opening of a case: pure, so that a repeat writes the same.
 pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Opening {
     let case_id = CaseId::of_trigger(&request.trigger.source, &request.trigger.event_id);
@@ -186,6 +194,7 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         person_was: None,
         measure: request.measure.clone(),
         run: 1,
+        watch: watched(person, request, policy),
         systems: systems.clone(),
         log: vec![opened(request, &systems, policy, &findings, now)],
         findings,
@@ -204,7 +213,11 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
         let moves = *becomes == PersonStatus::Leaving || person.status == PersonStatus::Active;
         !request.dry_run && !afterwards && moves
     });
-    case.person_was = becomes.map(|_| Standing { status: person.status, case: person.case.clone() });
+    case.person_was = becomes.map(|_| Standing {
+        status: person.status,
+        case: person.case.clone(),
+        role: Some(person.role.clone()),
+    });
     let leaving = becomes.map(|status| Person {
         status,
         case: Some(case_id.clone()),

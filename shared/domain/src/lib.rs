@@ -5,7 +5,9 @@
 
 pub mod approval;
 pub mod brake;
+pub mod canary;
 pub mod case;
+pub mod contracts;
 pub mod custom;
 pub mod deciding;
 pub mod digest;
@@ -44,3 +46,4 @@ pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod trigger;
+pub mod watch;

@@ -10,6 +10,8 @@ pub use lint::{Known, Level, Remark, named, remarks};
 use crate::{
     approval::ApprovalPolicy,
     brake::BrakePolicy,
+    canary::CanaryPolicy,
+    contracts::ContractPolicy,
     custom::{self, Custom},
     digest::Digest,
     id::{SystemId, Username},
@@ -21,6 +23,7 @@ use crate::{
     risk::RiskSettings,
     routing::{self, Routing},
     signals::Signals,
+    watch,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,6 +60,13 @@ pub struct Timing {
     pub verification_delay_seconds: u32,
     /// Within how long the owner of a manual task must finish it, in seconds.
     pub manual_task_seconds: u32,
+    /// How long a day of `reverify_days` is, in seconds: 86,400, and less only to try things out.
+    #[serde(default = "a_day")]
+    pub reverify_day_seconds: u32,
+}
+
+fn a_day() -> u32 {
+    86_400
 }
 
 /// One system of this company.
@@ -164,6 +174,9 @@ pub struct Policy {
     pub version: u32,
     /// How long things take.
     pub timing: Timing,
+    /// After how many days a finished termination is read again in all its systems; never where it is empty.
+    #[serde(default)]
+    pub reverify_days: BTreeSet<u32>,
     /// Which kinds of action are on.
     pub actions: BTreeMap<ActionKind, bool>,
     /// The systems whose access is revoked.
@@ -177,6 +190,9 @@ pub struct Policy {
     pub risk: RiskSettings,
     /// Who decides about what is flagged.
     pub approvals: ApprovalPolicy,
+    /// What is done about contracts that end by themselves.
+    #[serde(default)]
+    pub contracts: ContractPolicy,
     /// When too many people are leaving at once.
     pub brake: BrakePolicy,
     /// How the log is published.
@@ -184,6 +200,9 @@ pub struct Policy {
     /// Accounts that no automation may touch.
     #[serde(default)]
     pub protected: BTreeSet<Username>,
+    /// The nightly canary, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPolicy>,
     /// Who else is told what happened.
     #[serde(default)]
     pub signals: Signals,
@@ -233,12 +252,36 @@ impl Policy {
             let known = |system: &SystemId| self.systems.contains_key(system);
             found.extend(inactivity.check(known).err().map(|why| at("inactivity", why)));
         }
+        found.extend(self.contracts.check().err().map(|(place, why)| at(place, why.to_owned())));
+        found.extend(self.check_watch().err().map(|(place, why)| at(place, why.to_owned())));
+        found.extend(self.check_canary().err().map(|why| at("canary", why)));
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             found.push(at("signals.receivers", format!("{system} is none of the systems")));
         }
         found.extend(self.signals.check().err().map(|why| at("signals", why)));
         found
+    }
+
+    fn check_watch(&self) -> Result<(), (&'static str, &'static str)> {
+        let days = &self.reverify_days;
+        if days.len() > watch::MAX_DAYS || !days.iter().all(|day| (1..=watch::LAST_DAY).contains(day)) {
+            return Err(("reverify_days", "must be at most 12 different days, each between 1 and 3,650"));
+        }
+        if !(1..=86_400).contains(&self.timing.reverify_day_seconds) {
+            return Err(("timing.reverify_day_seconds", "must be between a second and a day"));
+        }
+        Ok(())
+    }
+
+    fn check_canary(&self) -> Result<(), String> {
+        let Some(canary) = &self.canary else { return Ok(()) };
+        if let Some(system) =
+            canary.systems.keys().find(|system| !self.automatic().any(|known| known == *system))
+        {
+            return Err(format!("{system} is none of the systems that leaver works on by itself"));
+        }
+        canary.check()
     }
 
     /// What binds a case to these settings.

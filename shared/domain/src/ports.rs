@@ -3,6 +3,7 @@
 use crate::{
     approval::{ApprovalId, Shown},
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     digest::Digest,
     export::Export,
@@ -15,6 +16,7 @@ use crate::{
     person::Person,
     population::Population,
     reviews::Review,
+    secret::Secret,
     tasks::TaskId,
     time::Timestamp,
 };
@@ -126,6 +128,8 @@ pub trait CaseStore: Send + Sync {
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Cases that no published checkpoint covers yet though their time has long come, at most this many.
     async fn unsealed(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+    /// Cases whose next look is due ([`crate::watch::due`]), the earliest due first, at most this many.
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Opens a finding; the same id again changes nothing.
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError>;
     /// Writes records, each with its `version` raised by one, all or none.
@@ -145,6 +149,8 @@ pub trait CaseStore: Send + Sync {
     async fn tasks(&self, limit: usize) -> Result<Vec<TaskId>, StoreError>;
     /// The brake against mass action; as it is before its first write where there is none.
     async fn brake(&self) -> Result<Brake, StoreError>;
+    /// The last night of the canary; `None` before the first.
+    async fn canary(&self) -> Result<Option<Night>, StoreError>;
     /// The cases that are held under a measure about many, at most this many.
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// How many people there are who have not left.
@@ -168,6 +174,8 @@ pub enum Change {
     Brake(Box<Brake>),
     /// An orphan; version 1 creates.
     Orphan(Box<Orphan>),
+    /// The canary's night; version 1 creates.
+    Canary(Box<Night>),
     /// Puts a case on the list of those that are held under a measure about many.
     Hold(MeasureId, CaseId),
     /// Takes it off that list.
@@ -193,6 +201,15 @@ pub enum Execution {
         /// Which attempt of that day: one that read not all is followed by another.
         round: u32,
     },
+    /// Of a look at a case that is through: reads all its systems again.
+    Reverify {
+        /// The case.
+        case: CaseId,
+        /// The day of its schedule.
+        day: u32,
+        /// [`crate::watch::Watch::run`].
+        run: u32,
+    },
 }
 
 impl Execution {
@@ -208,6 +225,8 @@ impl Execution {
             Self::Case { case, run } => format!("{case}-run-{run}"),
             Self::Measure(measure) => measure.to_string(),
             Self::Roster { night, round } => format!("roster-{night}-{round}"),
+            Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
+            Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
         }
     }
 }
@@ -252,6 +271,13 @@ pub trait Workflow: Send + Sync {
     async fn has_ended(&self, execution: &Execution) -> Result<bool, StoreError>;
     /// Runs the check of every adapter and waits for its result: the execution's output.
     async fn check(&self, name: &str) -> Result<serde_json::Value, StoreError>;
+}
+
+/// Where a secret is kept that leaver itself renews.
+#[async_trait]
+pub trait Keeper: Send + Sync {
+    /// Keeps a text in the place of the one before.
+    async fn keep(&self, text: &Secret) -> Result<(), StoreError>;
 }
 
 /// One row as it is stored: canonical bytes and the evidence that they bind.

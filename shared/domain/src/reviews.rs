@@ -21,6 +21,10 @@ pub enum ReviewKind {
     BreakGlass,
     /// An account that was shut while something is looked into.
     Suspension,
+    /// A case that takes what was found to be back after a termination.
+    Reappeared,
+    /// The canary's case, after which a revoked credential still worked.
+    CanaryAlive,
 }
 
 impl ReviewKind {
@@ -30,6 +34,8 @@ impl ReviewKind {
             Self::Emergency => "emergency",
             Self::BreakGlass => "break_glass",
             Self::Suspension => "suspension",
+            Self::Reappeared => "reappeared",
+            Self::CanaryAlive => "canary_alive",
         }
     }
 
@@ -47,6 +53,14 @@ impl ReviewKind {
             Self::Suspension => {
                 "Access was shut while something is looked into; what was there is kept as it was. Find out what happened. Then \
                  either give it back with a restore of this case, or end it with a termination, and say here which, and why."
+            }
+            Self::CanaryAlive => {
+                "A credential of the nightly canary still works although it was revoked and read back as gone. See whether the \
+                 system or its adapter is at fault, and whom else of those who left it concerns."
+            }
+            Self::Reappeared => {
+                "Access that had been taken away is there again, and this case takes it. Find out who or what gave it \
+                 back, see that it cannot happen again, and what was done with the access meanwhile."
             }
         }
     }

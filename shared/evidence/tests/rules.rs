@@ -86,6 +86,23 @@ fn rows_in_front_of_the_opening_row_count_towards_their_case() {
     assert_eq!((&*okta["result"], &*okta["access_row"]), ("revoked", "0"));
 }
 
+/// What was proved when the case was through stays proved; what is back is another case's.
+#[test]
+fn a_read_days_later_changes_nothing_of_what_the_case_came_to() {
+    let mut log = SampleLog::new("2026-02-02T08:00:00Z");
+    log.systems = vec!["okta".into()];
+    let mut case = Case::new(1, "john.doe", "hris");
+    case.open(&mut log, &Opening::default());
+    case.revoked(&mut log, "okta", None);
+    case.verified(log.wait(5), "okta", true);
+    let columns = ["result", "verified_at", "verification_row", "risk", "after_status", "attempts"];
+    let told = |log: &SampleLog| columns.map(|column| one(log, "systems.csv", column));
+    let before = told(&log);
+    case.reverified(log.wait(86_400), "okta", 1, true);
+    case.reverified(log.wait(86_400), "okta", 7, false);
+    assert_eq!((told(&log), one(&log, "cases.csv", "systems_done")), (before, "1".into()));
+}
+
 #[test]
 fn a_second_revocation_needs_a_second_read() {
     let mut log = SampleLog::new("2026-02-02T08:00:00Z");

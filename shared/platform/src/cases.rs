@@ -3,7 +3,7 @@
 use crate::{
     cancelled,
     connect::Aws,
-    item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text},
+    item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text, watch_shard},
     meter::Meter,
 };
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use futures_util::future::try_join_all;
 use leaver_domain::{
     approval::ApprovalId,
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, Finding, SystemRecord},
     id::{CaseId, EmployeeId, EventId, MeasureId, ReviewId, SystemId, Username},
     inventory::Inventory,
@@ -149,6 +150,7 @@ impl DynamoCases {
             Change::Review(review) => self.put_in_transaction(item::of_review(review)?, review.version),
             Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
             Change::Orphan(orphan) => self.put_in_transaction(item::of_orphan(orphan)?, orphan.version),
+            Change::Canary(night) => self.put_in_transaction(item::of_canary(night)?, night.version),
             Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
             Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
         }
@@ -318,6 +320,10 @@ impl CaseStore for DynamoCases {
         self.waiting((seal_shard, "CASE#"), now, limit).await
     }
 
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        self.waiting((watch_shard, "CASE#"), now, limit).await
+    }
+
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.put_once(item::of_finding(id, finding)?).await
     }
@@ -393,6 +399,10 @@ impl CaseStore for DynamoCases {
 
     async fn brake(&self) -> Result<Brake, StoreError> {
         self.read(&Key::brake()).await.map(Option::unwrap_or_default)
+    }
+
+    async fn canary(&self) -> Result<Option<Night>, StoreError> {
+        self.read(&Key::canary()).await
     }
 
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     export::Export,
     holds,
@@ -20,6 +21,7 @@ use leaver_domain::{
     reviews::Review,
     roster::Part,
     time::Timestamp,
+    watch,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::HashMap, time::Duration};
@@ -87,6 +89,9 @@ impl Key {
     pub(crate) fn orphan(system: &SystemId, id: &OrphanId) -> Self {
         Self::new(orphans_of(system), &format!("ORPHAN#{id}"))
     }
+    pub(crate) fn canary() -> Self {
+        Self::new("CANARY".to_owned(), "CANARY")
+    }
     /// A case's place in the list of those that are held together.
     pub(crate) fn held(measure: &MeasureId, case: &CaseId) -> Self {
         Self::new(held_under(measure), &format!("CASE#{case}"))
@@ -136,6 +141,10 @@ pub(crate) fn seal_shard(shard: u32) -> String {
 
 pub(crate) fn start_shard(shard: u32) -> String {
     format!("START#{shard:02}")
+}
+
+pub(crate) fn watch_shard(shard: u32) -> String {
+    format!("WATCH#{shard:02}")
 }
 
 pub(crate) fn held_under(measure: &MeasureId) -> String {
@@ -195,6 +204,10 @@ pub(crate) fn of_brake(brake: &Brake) -> Result<Item, StoreError> {
     item(&Key::brake(), brake.version, brake)
 }
 
+pub(crate) fn of_canary(night: &Night) -> Result<Item, StoreError> {
+    item(&Key::canary(), night.version, night)
+}
+
 /// An event's mark, listed under the day on which it was taken.
 pub(crate) fn of_mark(mark: &EventMark) -> Result<Item, StoreError> {
     let mut item = item(&Key::event(&mark.source, &mark.event_id), 1, mark)?;
@@ -222,7 +235,7 @@ pub(crate) fn events_shard(day: Date, shard: u32) -> String {
 }
 
 /// A case. In the `due` index it stands at the instant from which the sweep starts it, and from then on, until a
-/// checkpoint covers it, at the instant from which the sweep looks after its rows.
+/// checkpoint covers it, at the instant from which the sweep looks after its rows; after that, at that of its next look.
 pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     let mut item = item(&Key::case(&case.case_id), case.version, case)?;
     let shard = shard(case.case_id.as_str());
@@ -235,8 +248,16 @@ pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     } else if case.checkpoint_size.is_none() && !case.dry_run {
         item.insert("due_pk".into(), text(seal_shard(shard)));
         item.insert("due_sk".into(), text(seal_due(case).to_string()));
+    } else if let Some(at) = look_due(case) {
+        item.insert("due_pk".into(), text(watch_shard(shard)));
+        item.insert("due_sk".into(), text(at.to_string()));
     }
     Ok(item)
+}
+
+/// From when on a case is looked at again; as long as a checkpoint does not cover its rows, that comes first.
+pub(crate) fn look_due(case: &CaseRecord) -> Option<Timestamp> {
+    watch::due(case).filter(|_| case.checkpoint_size.is_some()).map(|due| due.at)
 }
 
 /// From when on the sweep looks after a case's rows: longer than the stream and an execution usually take. It stays the same

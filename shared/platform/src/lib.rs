@@ -27,6 +27,6 @@ pub use ledger::DynamoLedger;
 pub use meter::{Consumed, Meter};
 pub use objects::S3Objects;
 pub use pace::DynamoPace;
-pub use secrets::{SecretError, Secrets};
+pub use secrets::{RenewedSecret, SecretError, Secrets};
 pub use signing::KmsSigner;
 pub use workflow::StepFunctions;

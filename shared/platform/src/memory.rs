@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use leaver_domain::{
     approval::ApprovalId,
     brake::Brake,
+    canary::Night,
     case::{CaseRecord, CaseStatus, Finding, SystemRecord},
     digest::Digest,
     export::Export,
@@ -211,6 +212,12 @@ impl CaseStore for MemoryCases {
         };
         Ok(self.all_cases()?.into_iter().filter(waits).map(|case| case.case_id).take(limit).collect())
     }
+    async fn to_reverify(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
+        let due = |case: CaseRecord| Some((item::look_due(&case).filter(|at| *at <= now)?, case.case_id));
+        let mut due: Vec<_> = self.all_cases()?.into_iter().filter_map(due).collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
     async fn open_finding(&self, id: &str, finding: &Finding) -> Result<(), StoreError> {
         self.once(item::Key::finding(id), finding)
     }
@@ -225,6 +232,7 @@ impl CaseStore for MemoryCases {
                 Change::Review(of) => (item::Key::review(&of.review_id), of.version, print(of)?),
                 Change::Brake(brake) => (item::Key::brake(), brake.version, print(brake)?),
                 Change::Orphan(of) => (item::Key::orphan(&of.system, &of.orphan_id), of.version, print(of)?),
+                Change::Canary(night) => (item::Key::canary(), night.version, print(night)?),
                 Change::Hold(measure, case) => {
                     lists.push((item::Key::held(measure, case), true));
                     continue;
@@ -298,6 +306,9 @@ impl CaseStore for MemoryCases {
     }
     async fn brake(&self) -> Result<Brake, StoreError> {
         self.read(&item::Key::brake()).map(Option::unwrap_or_default)
+    }
+    async fn canary(&self) -> Result<Option<Night>, StoreError> {
+        self.read(&item::Key::canary())
     }
     async fn held(&self, measure: &MeasureId, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         let (of, table) = (item::held_under(measure), lock(&self.0));
@@ -454,7 +465,7 @@ impl MemoryWorkflow {
     pub fn started(&self) -> Vec<CaseId> {
         let case = |execution: &Execution| match execution {
             Execution::Case { case, .. } => Some(case.clone()),
-            Execution::Measure(_) | Execution::Roster { .. } => None,
+            Execution::Measure(_) | Execution::Roster { .. } | Execution::Reverify { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
     }

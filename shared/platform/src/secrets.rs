@@ -1,8 +1,12 @@
 //! Secrets Manager.
 
 use crate::connect::Aws;
+use async_trait::async_trait;
 use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
-use leaver_domain::secret::Secret;
+use leaver_domain::{
+    ports::{Keeper, StoreError},
+    secret::Secret,
+};
 
 /// Why a secret could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,5 +49,34 @@ impl Secrets {
         };
         let text = text.filter(|text| !text.trim().is_empty());
         text.map(Secret::new).ok_or_else(|| SecretError::Empty(id.to_owned()))
+    }
+}
+
+/// One secret that leaver itself renews.
+#[derive(Debug, Clone)]
+pub struct RenewedSecret {
+    secrets: Secrets,
+    id: String,
+}
+
+impl RenewedSecret {
+    /// The secret of this id.
+    pub fn new(aws: &Aws, id: String) -> Self {
+        Self { secrets: Secrets::new(aws), id }
+    }
+}
+
+#[async_trait]
+impl Keeper for RenewedSecret {
+    async fn keep(&self, text: &Secret) -> Result<(), StoreError> {
+        let put = self.secrets.0.put_secret_value().secret_id(&self.id).secret_string(text.expose());
+        match put.send().await {
+            Ok(_) => Ok(()),
+            // Without the service's own words, which may repeat what was sent.
+            Err(error) => {
+                let code = error.code().unwrap_or("no answer from Secrets Manager");
+                Err(StoreError::Unavailable(format!("{}: {code}", self.id)))
+            }
+        }
     }
 }

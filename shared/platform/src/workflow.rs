@@ -46,6 +46,7 @@ impl Workflow for StepFunctions {
             Execution::Case { case, .. } => json!({"case_id": case}),
             Execution::Measure(measure) => json!({"measure": measure}),
             Execution::Roster { night, .. } => json!({"roster": night}),
+            Execution::Reverify { case, day, .. } => json!({"reverify": {"case_id": case, "day": day}}),
         };
         self.begin(&execution.name(), &input).await.map(|(started, _)| started)
     }

@@ -58,6 +58,17 @@ impl World {
         Self { accounts: Mutex::default(), writes: Mutex::default(), began: now(), seconds: Arc::default() }
     }
 
+    /// Somebody holds just this in a system, and nothing about it is odd; `None` is an account that cannot be used.
+    pub(crate) fn begin_with(&self, system: &str, username: &str, grants: Option<&BTreeSet<String>>) {
+        let held = Held {
+            active: grants.is_some(),
+            automated: false,
+            alone: false,
+            grants: grants.cloned().unwrap_or_default(),
+        };
+        self.accounts.lock().unwrap().insert((system.to_owned(), username.to_owned()), held);
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.began.plus(Duration::from_secs(self.seconds.load(Ordering::SeqCst)))
     }

@@ -2,7 +2,7 @@
 //! it, or under a recorded emergency; and nothing is given back that nobody decided about.
 
 mod acts;
-mod fake;
+pub(crate) mod fake;
 mod judge;
 mod run;
 

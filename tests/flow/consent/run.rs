@@ -228,14 +228,15 @@ impl Run {
         let clock = || self.world.now();
         let (policy, store, ledger) = (&self.house.policy, &self.house.cases, &self.house.ledger);
         let close = leaver_close::Close { policy, store, ledger, clock: &clock, wait: &wait, tries: 1 };
-        let input = leaver_close::Input { case_id: Some(case), system: None, systems: vec![] };
+        let input =
+            leaver_close::Input { case_id: Some(case), system: None, systems: vec![], reverify: None };
         let _ = leaver_close::handle(&close, input).await;
     }
 
     async fn measured(&self, index: &Index) {
         let measure = |execution: Execution| match execution {
             Execution::Measure(id) => Some(id),
-            Execution::Case { .. } | Execution::Roster { .. } => None,
+            Execution::Case { .. } | Execution::Roster { .. } | Execution::Reverify { .. } => None,
         };
         let started: Vec<MeasureId> =
             self.house.workflow.executions().into_iter().filter_map(measure).collect();

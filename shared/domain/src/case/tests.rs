@@ -35,6 +35,7 @@ fn system(status: SystemStatus) -> SystemRecord {
         person_was: None,
         measure: None,
         run: 1,
+        watch: None,
         systems: vec![],
         findings: vec![],
         log: vec![],

@@ -271,7 +271,7 @@ impl Expected {
 }
 
 impl Request {
-    fn check(&self, place: &str, reads: bool, with_id: bool) -> Result<(), String> {
+    pub(crate) fn check(&self, place: &str, reads: bool, with_id: bool) -> Result<(), String> {
         let wrong = |why: &str| Err(format!("{place}: {why}"));
         if !self.path.starts_with('/') || self.path.contains(['?', '#']) {
             return wrong("the path begins with / and has no query; that stands in `query`");

@@ -316,7 +316,7 @@ async fn goes_back(store: &dyn CaseStore, case: &CaseRecord) -> Result<Option<Pe
         let Some(id) = &was.case else { break };
         match store.case(id).await? {
             Some(earlier) if matches!(earlier.status, CaseStatus::Cancelled | CaseStatus::Rejected) => {
-                let active = Standing { status: PersonStatus::Active, case: None };
+                let active = Standing { status: PersonStatus::Active, case: None, role: None };
                 was = earlier.person_was.unwrap_or(active);
             }
             // It came to its end while this case had the person, and could not say so.

@@ -183,6 +183,7 @@ fn open(
         person_was: None,
         measure: wanted.measure.clone(),
         run: 1,
+        watch: None,
         systems: systems.clone(),
         findings: Vec::new(),
         log: vec![opened],

@@ -18,7 +18,7 @@ pub use end::end;
 pub use lasting::lasting;
 pub use overlap::{Given, to_take};
 pub use request::{Asked, MAX_EXCEPTION, MAX_EXTENSION, MAX_GRANT, MAX_OPEN, MAX_PERMISSIONS, hold, request};
-pub use scope::{may_still_give, note_holds, scope_for};
+pub use scope::{may_still_give, note_holds, scope_again, scope_for};
 
 use crate::{
     case::Happening,

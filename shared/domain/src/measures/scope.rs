@@ -72,6 +72,25 @@ pub fn scope_for(
     scope
 }
 
+/// What a case's systems are read for again, long after the case: as [`scope_for`] says for now, and without what an exception
+/// gave that is over and not taken back yet.
+pub fn scope_again(
+    policy: &Policy,
+    person: &Person,
+    case: &CaseRecord,
+    system: &SystemId,
+    measures: &[Measure],
+    now: Timestamp,
+) -> Scope {
+    use MeasureStatus::{Active, Approved, Ending};
+    let mut scope = scope_for(policy, person, case, system, measures, now);
+    let lives = |one: &&Measure| matches!(one.status, Approved | Active | Ending);
+    if measures.iter().filter(lives).any(|one| excepts(one, ExceptionKind::MailForwarding)) {
+        scope.kinds.remove(&ActionKind::RemoveDelegation);
+    }
+    scope
+}
+
 /// Whether a case that gives access may still do so: not once the measure that it is for has come to its end.
 pub fn may_still_give(measure: &Measure, now: Timestamp) -> bool {
     let ended =

@@ -83,6 +83,7 @@ fn case() -> CaseRecord {
         restores: None,
         measure: None,
         run: 1,
+        watch: None,
         systems: vec![],
         findings: vec![],
         log: vec![],

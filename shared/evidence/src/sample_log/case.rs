@@ -201,6 +201,25 @@ impl Case {
         self.push(log, EventKind::VerificationCompleted, Some(system), step, facts)
     }
 
+    /// A read days after the case.
+    pub fn reverified(&mut self, log: &mut SampleLog, system: &str, day: u32, good: bool) -> Row {
+        let (now, actor) = (log.now, format!("leaver/adapter/{system}"));
+        let back = if good { json!([]) } else { json!(["account john.doe"]) };
+        let status = if good { "verified" } else { "reappeared" };
+        let facts = json!({
+            "revocation": self.revocation(log), "day": day, "back": back, "fault": null, "tries": 1,
+            "verification": {"status": status, "verified_at": now, "verifier": actor},
+        });
+        let outcome = if good { Outcome::Success } else { Outcome::Failure };
+        self.push(
+            log,
+            EventKind::VerificationCompleted,
+            Some(system),
+            Step::new(&actor, "reverify").outcome(outcome),
+            facts,
+        )
+    }
+
     /// A flagged system waits: one of the leads decides, within a day.
     pub fn waits(&mut self, log: &mut SampleLog, system: &str) -> Row {
         self.waits_for(log, system, 1)

@@ -1,0 +1,375 @@
+//! What the HRIS can report beside a termination: somebody moves, is suspended, comes back, is new; and contracts that end by themselves.
+
+use crate::recorded;
+use leaver_contracts::Contracts;
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
+    contracts,
+    id::CaseId,
+    ledger::EventKind,
+    measure::{MeasureStatus, What},
+    person::{Person, PersonStatus},
+    ports::CaseStore,
+    time::Timestamp,
+};
+use leaver_tests::{
+    failing::{Failing, When},
+    flow::{House, SIX, body, event},
+    sandbox::now,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const ROBIN: &str = "robin.mover";
+const JOHN: &str = "john.doe";
+const CASEY: &str = "casey.contract";
+
+fn told(kind: &str, username: &str, id: &str, user: Value, metadata: Value) -> Value {
+    let mut event = event(username, id);
+    event["event_type"] = json!(kind);
+    event["user"].as_object_mut().unwrap().remove("termination_reason");
+    for (place, more) in [("user", user), ("metadata", metadata)] {
+        for (name, value) in more.as_object().into_iter().flatten() {
+            event[place][name] = value.clone();
+        }
+    }
+    event
+}
+
+async fn post(house: &House, event: &Value) -> (i64, Value) {
+    let response = house.post(&house.cases, &event.to_string()).await;
+    (response.status_code, body(&response))
+}
+
+async fn taken(house: &House, event: &Value) -> CaseId {
+    let (status, answer) = post(house, event).await;
+    assert_eq!(status, 202, "{answer}");
+    answer["case_id"].as_str().unwrap_or_else(|| panic!("{answer}")).parse().expect("an id")
+}
+
+async fn done(house: &House, event: &Value) -> (CaseRecord, Vec<SystemRecord>) {
+    let case = taken(house, event).await;
+    house.execute(&case).await;
+    house.case(&case).await
+}
+
+async fn person(house: &House, username: &str) -> Person {
+    house.cases.person(&username.parse().unwrap()).await.unwrap().expect("known")
+}
+
+async fn active(house: &House, username: &str) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    for system in SIX {
+        if house.stage.account(system, username).await["active"] == true {
+            all.push(system);
+        }
+    }
+    all
+}
+
+async fn grants(house: &House, system: &str, username: &str) -> Vec<String> {
+    let account = house.stage.account(system, username).await;
+    let all = account["grants"].as_array().cloned().unwrap_or_default();
+    all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+}
+
+fn to_sales(id: &str) -> Value {
+    let user = json!({"new_role": "sales", "new_department": "Sales"});
+    told("user_role_changed", ROBIN, id, user, json!({}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mover_keeps_what_both_roles_need_and_loses_what_only_the_old_one_did() {
+    let house = House::new().await;
+    let before = grants(&house, "okta", ROBIN).await;
+    let (case, systems) = done(&house, &to_sales("m1")).await;
+    assert_eq!((case.mode, case.status), (Mode::Partial, CaseStatus::Complete), "{systems:#?}");
+    let robin = person(&house, ROBIN).await;
+    assert_eq!((robin.role.as_str(), robin.department.as_str()), ("sales", "Sales"));
+    assert_eq!(robin.status, PersonStatus::Active);
+    let change = case.moves.as_ref().expect("what it means");
+    assert_eq!((change.from.role.as_str(), change.to.role.as_str()), ("engineer", "sales"));
+    assert!(change.missing().any(|(system, names)| system.as_str() == "okta" && names.contains("Sales")));
+    // Sellers need no account there; everywhere else they work on.
+    assert_eq!(active(&house, ROBIN).await, ["google_workspace", "microsoft_365", "okta", "slack"]);
+    let after = grants(&house, "okta", ROBIN).await;
+    assert!(after.len() < before.len() && !after.is_empty(), "{before:?} -> {after:?}");
+    let gone: Vec<&String> = before.iter().filter(|held| !after.contains(held)).collect();
+    let taken = systems.iter().find(|one| one.system.as_str() == "okta").expect("okta").actions.clone();
+    assert_eq!(gone.len(), taken.len(), "{gone:?} {taken:?}");
+    assert_eq!(taken.iter().map(|one| one.action.label.as_str()).collect::<Vec<_>>(), ["Engineering"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn until_the_transition_is_over_everything_stays_and_it_can_be_called_off() {
+    let house = House::new().await;
+    let mut event = to_sales("m1");
+    event["timestamp"] = json!(now());
+    let case = taken(&house, &event).await;
+    assert!(house.workflow.started().is_empty(), "its time has not come");
+    let (record, _) = house.case(&case).await;
+    let transition = Duration::from_secs(house.policy.timing.role_change_seconds.into());
+    assert!(record.effective_at > now().plus(transition / 2), "{}", record.effective_at);
+    assert!(house.plan(&house.cases, &case).await.is_err(), "nobody runs it early");
+    assert_eq!(active(&house, ROBIN).await.len(), SIX.len());
+    let path = format!("/api/v1/cases/{case}/cancel");
+    let said = json!({"reason": "a mistake"}).to_string();
+    let (status, answer) = house.call(("harper.hr", "hr"), "POST", &path, &said, now()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_moves_back_within_the_transition_loses_nothing() {
+    let house = House::new().await;
+    let there = taken(&house, &to_sales("m1")).await;
+    let user = json!({"new_role": "engineer", "new_department": "Engineering"});
+    let back = taken(&house, &told("user_role_changed", ROBIN, "m2", user, json!({}))).await;
+    let before = grants(&house, "github", ROBIN).await;
+    for case in [there, back] {
+        house.execute(&case).await;
+        let (record, systems) = house.case(&case).await;
+        assert_eq!(record.status, CaseStatus::Complete, "{systems:#?}");
+        assert!(systems.iter().all(|one| one.actions.is_empty()), "{systems:#?}");
+    }
+    assert_eq!(active(&house, ROBIN).await.len(), SIX.len());
+    assert_eq!(grants(&house, "github", ROBIN).await, before);
+}
+
+/// The record and the case come about together or not at all, wherever the function dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_dies_anywhere_is_carried_out_by_the_repeat_of_its_event() {
+    for when in [When::Before, When::After] {
+        for call in 0.. {
+            let house = House::new().await;
+            let failing = Failing::at(&house.cases, call, when);
+            let _ = house.post(&failing, &to_sales("m1").to_string()).await;
+            let reached = failing.has_failed();
+            let case = taken(&house, &to_sales("m1")).await;
+            assert_eq!(person(&house, ROBIN).await.role, "sales", "{when:?} {call}");
+            assert_eq!(house.case(&case).await.0.moves.expect("a move").from.role, "engineer");
+            if !reached {
+                assert!(call > 2);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_which_nothing_is_known_takes_nothing_and_is_told() {
+    let house = House::new().await;
+    let event = told("user_role_changed", ROBIN, "m1", json!({"new_role": "astronaut"}), json!({}));
+    let (status, answer) = post(&house, &event).await;
+    assert_eq!((status, &answer["case_id"]), (202, &Value::Null));
+    assert_eq!(person(&house, ROBIN).await.role, "astronaut");
+    assert_eq!(active(&house, ROBIN).await.len(), SIX.len());
+    assert!(house.cases.changes().iter().any(|(_, _, doc)| doc.contains("no_profile")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_shuts_accounts_keeps_what_they_hold_and_is_looked_at_by_security() {
+    let house = House::new().await;
+    let held = grants(&house, "slack", JOHN).await;
+    let event = told("user_suspended", JOHN, "s1", json!({"suspension_reason": "leaked a key"}), json!({}));
+    let (case, systems) = done(&house, &event).await;
+    assert_eq!((case.mode, case.status), (Mode::Suspend, CaseStatus::Complete), "{systems:#?}");
+    assert_eq!(case.reason, "leaked a key");
+    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Suspended);
+    assert!(active(&house, JOHN).await.is_empty());
+    assert_eq!(grants(&house, "slack", JOHN).await, held);
+    let (status, tasks) = house.call(("sam.admin", "security"), "GET", "/api/v1/tasks", "", now()).await;
+    assert_eq!(status, 200);
+    assert!(tasks.to_string().contains("Access was shut while something is looked into"), "{tasks}");
+    // Who is suspended decides about nothing.
+    let (status, _) = house
+        .call(
+            (JOHN, "security"),
+            "POST",
+            "/api/v1/cases",
+            &json!({"person": ROBIN, "reason": "r"}).to_string(),
+            now(),
+        )
+        .await;
+    assert_eq!(status, 403);
+}
+
+/// A violation, then the termination for it, then a court that wants them back: everything is as before the suspension.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_left_while_suspended_comes_back_to_what_was_before_the_suspension() {
+    let house = House::new().await;
+    let (before, held) = (active(&house, JOHN).await, grants(&house, "okta", JOHN).await);
+    done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
+    let left = recorded(&house, JOHN).await;
+    house.execute(&left).await;
+    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Left);
+    let (case, systems) = done(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
+    assert_eq!((case.mode, case.status), (Mode::Reactivate, CaseStatus::Complete), "{systems:#?}");
+    assert_eq!(case.restores.as_ref(), Some(&left));
+    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
+    assert_eq!(active(&house, JOHN).await, before);
+    assert_eq!(grants(&house, "okta", JOHN).await, held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_hired_anew_in_another_role_gets_no_more_than_that_needs_and_no_key() {
+    let house = House::new().await;
+    let left = recorded(&house, ROBIN).await;
+    house.execute(&left).await;
+    assert!(active(&house, ROBIN).await.is_empty());
+    let user = json!({"role": "sales"});
+    let metadata = json!({"department": "Sales"});
+    let (case, systems) = done(&house, &told("user_rehired", ROBIN, "r1", user, metadata)).await;
+    assert_eq!(case.status, CaseStatus::Complete, "{systems:#?}");
+    assert_eq!(active(&house, ROBIN).await, ["google_workspace", "microsoft_365", "okta", "slack"]);
+    for record in &systems {
+        let kinds = record.actions.iter().map(|one| json!(one.action.kind)).collect::<Vec<_>>();
+        assert!(!kinds.contains(&json!("enable_api_key")), "{}: {kinds:?}", record.system);
+        let needs = matches!(record.system.as_str(), "github" | "aws_iam");
+        assert_eq!(record.status == SystemStatus::NotApplicable, needs, "{}", record.system);
+    }
+    let okta = systems.iter().find(|one| one.system.as_str() == "okta").expect("okta");
+    let given: Vec<_> = okta.actions.iter().map(|one| one.action.label.as_str()).collect();
+    assert!(!given.contains(&"Engineering"), "{given:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_that_has_not_begun_is_called_off_by_a_rehire() {
+    let house = House::new().await;
+    let mut event = event(JOHN, "t1");
+    event["timestamp"] = json!(now());
+    event["metadata"]["last_working_day"] = json!("2099-01-01");
+    let case = taken(&house, &event).await;
+    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Leaving);
+    for duplicate in [false, true] {
+        let (status, answer) = post(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
+        let expected = json!({"case_id": null, "status": "recorded", "duplicate": duplicate});
+        assert_eq!((status, answer), (202, expected));
+    }
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Cancelled);
+    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
+    assert_eq!(active(&house, JOHN).await.len(), SIX.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_new_is_known_from_then_on_and_records_stay_current() {
+    let house = House::new().await;
+    let mut event = told("user_hired", JOHN, "h1", json!({}), json!({}));
+    event["user"] = json!({"username": "new.joiner", "employee_id": "EMP-90001", "email": "new.joiner@example.com",
+        "name": "New Joiner", "role": "sales", "contract_end": "2027-01-31"});
+    event["metadata"] = json!({"department": "Sales", "manager": "jane.smith", "time_zone": "Europe/Berlin"});
+    let (status, answer) = post(&house, &event).await;
+    assert_eq!(status, 202, "{answer}");
+    let joined = person(&house, "new.joiner").await;
+    assert_eq!((joined.role.as_str(), joined.status), ("sales", PersonStatus::Active));
+    assert_eq!(joined.contract_end.map(|day| day.to_string()).as_deref(), Some("2027-01-31"));
+    let mut update = event.clone();
+    update["event_type"] = json!("user_updated");
+    update["event_id"] = json!("h2");
+    update["user"] =
+        json!({"username": "new.joiner", "employee_id": "EMP-90001", "email": "n.joiner@example.com"});
+    assert_eq!(post(&house, &update).await.0, 202);
+    assert_eq!(person(&house, "new.joiner").await.email, "n.joiner@example.com");
+    // The number belongs to somebody else; nobody is made of half a record.
+    for (id, name, number) in [("h3", "other.one", "EMP-90001"), ("h4", "john.doe", "EMP-90009")] {
+        let mut wrong = event.clone();
+        wrong["event_id"] = json!(id);
+        wrong["user"]["username"] = json!(name);
+        wrong["user"]["employee_id"] = json!(number);
+        assert_eq!(post(&house, &wrong).await.0, 422, "{id}");
+    }
+    let mut half = event.clone();
+    half["event_id"] = json!("h5");
+    half["user"] = json!({"username": "half.known", "employee_id": "EMP-90002", "email": "h@example.com"});
+    assert_eq!(post(&house, &half).await.0, 422);
+    assert!(house.cases.person(&"half.known".parse().unwrap()).await.unwrap().is_none());
+}
+
+async fn look(house: &House, now: Timestamp) -> leaver_contracts::Looked {
+    let (policy, cases, workflow) = (&house.policy, &house.cases, &house.workflow);
+    let contracts = Contracts { policy, cases, people: cases, workflow, now };
+    leaver_contracts::handle(&contracts).await.expect("a look")
+}
+
+async fn ends(house: &House, day: &str) {
+    let mut casey = person(house, CASEY).await;
+    casey.contract_end = Some(day.parse().unwrap());
+    casey.version += 1;
+    house.cases.put_person(&casey).await.unwrap();
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_ends_access_with_its_last_day_and_once() {
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    // Lisbon keeps the time of UTC in winter.
+    let looked = look(&house, at("2026-02-20T23:59:59Z")).await;
+    assert!(looked.over.is_empty() && looked.failed.is_empty(), "{looked:?}");
+    let looked = look(&house, at("2026-02-21T00:00:00Z")).await;
+    assert_eq!(looked.over, [CASEY.parse().unwrap()]);
+    let casey = person(&house, CASEY).await;
+    let case = casey.case.clone().expect("a case");
+    assert_eq!(casey.status, PersonStatus::Leaving);
+    house.execute(&case).await;
+    let (record, _) = house.case(&case).await;
+    assert_eq!((record.status, record.trigger.kind.as_str()), (CaseStatus::Complete, contracts::KIND));
+    assert_eq!(record.effective_at, at("2026-02-21T00:00:00Z"));
+    assert!(look(&house, at("2026-02-22T00:00:00Z")).await.over.is_empty());
+    house.feed().await;
+    let log = house.log().await;
+    assert_eq!(log.iter().filter(|(entry, _)| entry.kind == EventKind::RevocationTriggered).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grace_is_asked_for_once_given_by_an_approval_and_has_none_of_its_own() {
+    let house = House::new().await;
+    // Policy asks real people, whose answers are timed by the clock.
+    let end = now().plus(Duration::from_secs(2 * 86_400)).to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
+    ends(&house, &end.to_string()).await;
+    assert_eq!(look(&house, now()).await.asked, [CASEY.parse().unwrap()]);
+    assert!(look(&house, now()).await.asked.is_empty(), "it is asked already");
+    let [measure] = &house.cases.measures_of(&CASEY.parse().unwrap()).await.unwrap()[..] else {
+        panic!("one")
+    };
+    let grace = end.checked_add(jiff::Span::new().days(7)).unwrap();
+    assert_eq!(measure.what, What::Extension { until: grace });
+    let path = format!("/api/v1/approvals/{}", measure.measure_id);
+    let said = json!({"decision": "approve", "reason": "the project is late"}).to_string();
+    let (status, answer) = house.call(("taylor.admin", "approver"), "POST", &path, &said, now()).await;
+    assert_eq!(status, 200, "{answer}");
+    house.tick(&house.cases, now()).await.expect("a tick");
+    let id = &measure.measure_id;
+    assert_eq!(house.cases.measure(id).await.unwrap().unwrap().status, MeasureStatus::Ended);
+    assert_eq!(person(&house, CASEY).await.contract_end, Some(grace));
+    let later = now().plus(Duration::from_secs(6 * 86_400));
+    assert!(look(&house, later).await.asked.is_empty(), "a grace has no grace");
+    let after = now().plus(Duration::from_secs(11 * 86_400));
+    assert_eq!(look(&house, after).await.over, [CASEY.parse().unwrap()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_dies_anywhere_is_finished_by_the_next() {
+    for when in [When::Before, When::After] {
+        for call in 0.. {
+            let house = House::new().await;
+            ends(&house, "2026-02-20").await;
+            let failing = Failing::at(&house.cases, call, when);
+            let (policy, workflow, now) = (&house.policy, &house.workflow, at("2026-02-21T00:00:00Z"));
+            let dying = Contracts { policy, cases: &failing, people: &house.cases, workflow, now };
+            let _ = leaver_contracts::handle(&dying).await;
+            let reached = failing.has_failed();
+            look(&house, now).await;
+            let casey = person(&house, CASEY).await;
+            assert_eq!(casey.status, PersonStatus::Leaving, "{when:?} {call}");
+            assert_eq!(house.workflow.started().len(), 1, "{when:?} {call}");
+            if !reached {
+                assert!(call > 1);
+                break;
+            }
+        }
+    }
+}
