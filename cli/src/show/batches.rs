@@ -24,7 +24,9 @@ pub fn batch_receipt(answer: &Value, dry_run: bool) -> String {
         (false, false) => format!("{id}: {} lines were taken.", lines.len()),
     }];
     if already > 0 {
-        said.push(format!("{already} of the people are leaving already: nothing new happens to them."));
+        said.push(format!(
+            "{already} of the people are leaving, or suspended, already: nothing new happens to them."
+        ));
     }
     if !answer["held_by"].is_null() {
         let held = text(answer, "/held_by");

@@ -5,13 +5,15 @@ mod batches;
 mod data;
 mod lists;
 mod moves;
+mod orphans;
 mod people;
 mod policy;
 mod watch;
 
 pub use approvals::{approval, approvals};
 pub use batches::{bad_lines, batch, batch_pace, batch_receipt, batches};
-pub use lists::{cases, orphans, scheduled, tasks};
+pub use lists::{cases, scheduled, tasks};
+pub use orphans::orphans;
 pub use people::{access, measure};
 pub use policy::{checked, explained};
 

@@ -103,6 +103,7 @@ async fn end(of: &Contracts<'_>, person: &Person, last_day: Date, since: Timesta
         effective_at: since,
         dry_run: false,
         emergency: false,
+        preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
         moves: None,

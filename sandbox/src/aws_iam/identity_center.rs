@@ -233,11 +233,11 @@ impl Center {
             }
             "DescribeUser" => {
                 let person = self.person(text(body, "UserId")).ok_or(GONE)?;
-                Ok(json!({
-                    "IdentityStoreId": store, "UserId": person.id, "UserArn": arn("user", &person.id),
-                    "Revision": "1", "UserName": person.name, "UserStatus": "ENABLED",
-                    "Emails": [{"Value": person.email, "Type": "work", "Primary": true}],
-                }))
+                Ok(described(&store, (&person.id, &person.name, &person.email)))
+            }
+            "ListUsers" => {
+                let one = |person: &Person| described(&store, (&person.id, &person.name, &person.email));
+                Ok(paged("Users", self.people.iter().map(one).collect(), body))
             }
             "DescribeGroup" => {
                 let id = text(body, "GroupId");
@@ -404,6 +404,14 @@ impl Operation {
 
 fn arn(kind: &str, id: &str) -> String {
     format!("arn:aws:identitystore:::{kind}/{id}")
+}
+
+/// A user.
+fn described(store: &str, (id, name, email): (&str, &str, &str)) -> Value {
+    json!({
+        "IdentityStoreId": store, "UserId": id, "UserArn": arn("user", id), "Revision": "1", "UserName": name,
+        "UserStatus": "ENABLED", "Emails": [{"Value": email, "Type": "work", "Primary": true}],
+    })
 }
 
 fn paged(list: &str, entries: Vec<Value>, body: &Value) -> Value {

@@ -54,6 +54,9 @@ pub struct Seen {
     /// Whether it administers others or owns the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged: Option<bool>,
+    /// Which of the system's directories it is in, of a system that has more than the main one: somebody may have an account in each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
 }
 
 impl Seen {
@@ -70,6 +73,7 @@ impl Seen {
             created_at: None,
             kind: Kind::Person,
             privileged: None,
+            realm: None,
         }
     }
 }

@@ -18,11 +18,13 @@ use leaver_domain::{
     inventory::{Account, AccountStatus, Grant, GrantKind, Inventory, Sessions},
     person::Person,
     plan::{Action, ActionKind, Outcome},
+    roster::Seen,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shapes::{
     Assignment, Assignments, Described, Group, Membership, Memberships, PermissionSet, Progress, UserId,
+    Users,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -210,6 +212,7 @@ impl Center {
         let sso = |operation: &str, body| ask(SSO, operation, self.in_instance(body));
         vec![
             ("identitystore:GetUserId", self.user_id("userName", "leaver-probe")),
+            ("identitystore:ListUsers", store("ListUsers", json!({"MaxResults": 1}))),
             ("identitystore:DescribeUser", store("DescribeUser", json!({"UserId": NOBODY}))),
             ("identitystore:ListGroupMembershipsForMember", store("ListGroupMembershipsForMember", of_user)),
             ("identitystore:DescribeGroup", store("DescribeGroup", json!({"GroupId": NOBODY}))),
@@ -230,6 +233,33 @@ impl Center {
         let kind = if give { "Creation" } else { "Deletion" };
         let body = json!({format!("AccountAssignment{kind}RequestId"): request});
         ask(SSO, &format!("DescribeAccountAssignment{kind}Status"), self.in_instance(body))
+    }
+
+    /// A page of all users, and where the next begins. One that holds nothing cannot do anything: that is what a revocation comes to.
+    pub(super) async fn roster(
+        &self,
+        http: &Reader,
+        token: Option<&str>,
+    ) -> Result<(Vec<Seen>, Option<String>), Fault> {
+        let mut body = json!({"MaxResults": 25});
+        token.into_iter().for_each(|token| body["NextToken"] = token.into());
+        let page: Users = http.ask(ask(STORE, "ListUsers", self.in_store(body))).await?.json()?;
+        let mut all = Vec::new();
+        for user in page.users {
+            let id = user.user_id.as_str();
+            let (memberships, assignments) =
+                tokio::try_join!(self.memberships(http, id), self.assignments(http, id))?;
+            let disabled = user.user_status.as_deref() == Some("DISABLED");
+            let works = !disabled && !(memberships.is_empty() && assignments.is_empty());
+            let status = if works { AccountStatus::Active } else { AccountStatus::Suspended };
+            let login = user.user_name.unwrap_or_else(|| user.user_id.clone());
+            all.push(Seen {
+                email: user.emails.into_iter().find_map(|email| email.value),
+                realm: Some("Identity Center".to_owned()),
+                ..Seen::new(user.user_id, login, status)
+            });
+        }
+        Ok((all, page.next_token))
     }
 
     /// The person's user and what it holds.

@@ -90,6 +90,7 @@ pub const SPEC: Spec = Spec {
         "identitystore:DescribeUser",
         "identitystore:GetUserId",
         "identitystore:ListGroupMembershipsForMember",
+        "identitystore:ListUsers",
         "sso:CreateAccountAssignment",
         "sso:DeleteAccountAssignment",
         "sso:DescribeAccountAssignmentCreationStatus",
@@ -119,7 +120,7 @@ pub const SPEC: Spec = Spec {
         "Run `leaver doctor`.",
     ],
     roster: Roster::Listed(
-        "Every IAM user, with the last use of the password, the policy that denies everything, and the tags `email` and `employee_id`; use of access keys is not a login.",
+        "Every IAM user, with the last use of the password, the policy that denies everything and the tags `email` and `employee_id`, and then every user of Identity Center; use of access keys is not a login.",
     ),
     source: "IAM 2010-05-08, CloudTrail 2013-11-01, Identity Store 2020-06-15 and SSO Admin 2020-07-20, AWS service models",
 };
@@ -488,7 +489,7 @@ impl Adapter for AwsIam {
     }
 
     async fn roster(&self, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
-        roster::page(http, from).await
+        roster::page(self.center.as_ref(), http, from).await
     }
 
     async fn probe(&self, http: &Reader) -> Result<(), Fault> {

@@ -1,7 +1,9 @@
-//! All users of the account, each with its tags and whether everything is denied to it: the list itself says neither.
+//! All users of the account, each with its tags and whether everything is denied to it: the list itself says neither. Where there is
+//! an Identity Center, its users follow.
 
 use super::{
     denies_all,
+    identity_center::Center,
     read::{self, User},
     sounds_privileged,
 };
@@ -12,12 +14,21 @@ use leaver_domain::{
     roster::{Kind, Mark, Page, Seen},
 };
 
-pub(super) async fn page(http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+/// Before the mark of a page of Identity Center; the first one has nothing behind it.
+const CENTER: &str = "identity-center:";
+
+pub(super) async fn page(center: Option<&Center>, http: &Reader, from: Option<&Mark>) -> Result<Page, Fault> {
+    if let (Some(center), Some(token)) = (center, from.and_then(|mark| mark.0.strip_prefix(CENTER))) {
+        let (seen, next) = center.roster(http, Some(token).filter(|token| !token.is_empty())).await?;
+        let next = next.filter(|next| !next.is_empty()).map(|next| format!("{CENTER}{next}"));
+        return page::of_roster(seen, next, from);
+    }
     let (users, next) = read::users(http, from.map(|mark| mark.0.as_str())).await?;
     let mut seen = Vec::new();
     for user in users {
         seen.extend(one(http, user).await?);
     }
+    let next = next.or_else(|| center.map(|_| CENTER.to_owned()));
     page::of_roster(seen, next, from)
 }
 

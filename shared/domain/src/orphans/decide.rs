@@ -241,6 +241,23 @@ fn trigger(orphan: &Orphan, by: &Username, now: Timestamp) -> Result<Trigger, No
     })
 }
 
+fn leave(trigger: Trigger, reason: &str, now: Timestamp) -> intake::Request {
+    intake::Request {
+        trigger,
+        mode: Mode::Leave,
+        reason: reason.to_owned(),
+        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
+        effective_at: now,
+        dry_run: false,
+        emergency: false,
+        preserve_data: false,
+        grants: None,
+        permissions: BTreeSet::new(),
+        moves: None,
+        measure: None,
+    }
+}
+
 /// Somebody who has left leaves once more, in every system: whatever came back is taken.
 async fn again(
     desk: &Desk<'_>,
@@ -257,20 +274,7 @@ async fn again(
             format!("{username} is here again: the account is theirs."),
         ));
     }
-    let request = intake::Request {
-        trigger,
-        mode: Mode::Leave,
-        reason: reason.to_owned(),
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: desk.now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let request = leave(trigger, reason, desk.now);
     let taken = intake::submit(desk.cases, desk.workflow, desk.policy, &person, &request, desk.now).await;
     match taken {
         // A failure to start is none: the case is recorded, and the sweep starts what was recorded.
@@ -295,20 +299,7 @@ async fn by_hand(
     let owner = tasks::owner_now(desk.cases, desk.policy, &orphan.system, &username).await?;
     let owner = owner.unwrap_or_else(|| orphan.owner.clone());
     let person = stand_in(&username, orphan).map_err(corrupt)?;
-    let request = intake::Request {
-        trigger: trigger.clone(),
-        mode: Mode::Leave,
-        reason: reason.to_owned(),
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: desk.now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let request = leave(trigger.clone(), reason, desk.now);
     let opening = intake::open(&person, &request, desk.policy, desk.now);
     let Some((mut case, _)) = opening.case else {
         return Err(StoreError::Corrupt("an opening without a case".into()).into());

@@ -143,19 +143,21 @@ enum Whose<'a> {
 /// What each account of a roster is, in its order.
 pub fn classify(register: &Register<'_>, policy: &Policy, system: &SystemId, roster: &[Seen]) -> Vec<Class> {
     let whose: Vec<Whose<'_>> = roster.iter().map(|seen| register.whose(system, seen)).collect();
-    let mut accounts: BTreeMap<&Username, usize> = BTreeMap::new();
+    let mut accounts: BTreeMap<(&Username, &Option<String>), usize> = BTreeMap::new();
     for (of, seen) in whose.iter().zip(roster) {
         if let Whose::One(person) = of
             && seen.status == AccountStatus::Active
         {
-            *accounts.entry(&person.username).or_default() += 1;
+            *accounts.entry((&person.username, &seen.realm)).or_default() += 1;
         }
     }
-    let several = |person: &Person| accounts.get(&person.username).is_some_and(|accounts| *accounts > 1);
+    let several = |person: &Person, seen: &Seen| {
+        accounts.get(&(&person.username, &seen.realm)).is_some_and(|accounts| *accounts > 1)
+    };
     let one = |(of, seen): (&Whose<'_>, &Seen)| {
         let works = seen.status == AccountStatus::Active;
         match of {
-            Whose::One(person) if works && several(person) => {
+            Whose::One(person) if works && several(person, seen) => {
                 Class::Unclear { usernames: [person.username.clone()].into() }
             }
             Whose::One(person) => of_one(person, policy, system, works),
@@ -171,7 +173,7 @@ pub fn classify(register: &Register<'_>, policy: &Policy, system: &SystemId, ros
 
 fn of_one(person: &Person, policy: &Policy, system: &SystemId, works: bool) -> Class {
     let username = person.username.clone();
-    let concerned = policy.routing.gives(person, system);
+    let concerned = policy.systems.contains_key(system) && policy.routing.gives(person, system);
     match person.status {
         PersonStatus::Left if works => Class::Left { username },
         PersonStatus::Left => Class::Closed,

@@ -100,10 +100,11 @@ struct Sections {
     approvals: Option<ApprovalPolicy>,
     brake: Option<crate::brake::BrakePolicy>,
     ledger: Option<super::LedgerPolicy>,
+    inactivity: Option<crate::orphans::idle::Inactivity>,
 }
 
 /// Every section, and whether a policy has to have it.
-const SECTIONS: [(&str, bool); 12] = [
+const SECTIONS: [(&str, bool); 13] = [
     ("version", true),
     ("timing", true),
     ("actions", true),
@@ -116,6 +117,7 @@ const SECTIONS: [(&str, bool); 12] = [
     ("ledger", true),
     ("protected", false),
     ("signals", false),
+    ("inactivity", false),
 ];
 
 fn part<T: DeserializeOwned>(place: &str, value: &Value, found: &mut Vec<Remark>) -> Option<T> {
@@ -185,6 +187,7 @@ impl Sections {
             approvals: section!("approvals"),
             brake: section!("brake"),
             ledger: section!("ledger"),
+            inactivity: section!("inactivity"),
         }
     }
 
@@ -201,6 +204,9 @@ impl Sections {
         found.extend(self.approvals.iter().filter_map(|of| of.check().err()).map(at));
         found.extend(self.brake.iter().filter_map(|of| of.check().err()).map(at));
         found.extend(self.ledger.iter().filter_map(values::ledger));
+        let known_system = |system: &SystemId| self.systems.contains_key(system);
+        let inactivity = self.inactivity.iter().filter_map(|of| of.check(known_system).err());
+        found.extend(inactivity.map(|why| ("inactivity".to_owned(), why)));
         let mut found: Vec<Remark> = found.into_iter().map(|(place, why)| error(place, why, "")).collect();
         found.extend(overridden(&self.routing));
         found

@@ -10,6 +10,13 @@ pub(super) struct UserId {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+pub(super) struct Users {
+    pub(super) users: Vec<Described>,
+    pub(super) next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(super) struct Described {
     pub(super) user_id: String,
     pub(super) user_name: Option<String>,
