@@ -124,6 +124,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
         last_day: None,
         status: PersonStatus::Active,
         case: None,
+        moving: None,
         legal_hold: row.legal_hold.clone().map(|reason| LegalHold { reason, since }),
         protected: false,
         logins,

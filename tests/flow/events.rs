@@ -373,3 +373,22 @@ async fn a_look_that_dies_anywhere_is_finished_by_the_next() {
         }
     }
 }
+
+/// Routing goes by where somebody is now; what they had where they were goes with them nevertheless.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_during_a_transition_loses_what_the_old_place_gave_them_too() {
+    let mut house = House::new().await;
+    house.policy = leaver_tests::flow::shipped("local");
+    let user = json!({"new_role": "sales", "new_department": "Sales"});
+    let mut event = told("user_role_changed", "lee.field", "m1", user, json!({}));
+    event["timestamp"] = json!(now());
+    let moved = house.case(&taken(&house, &event).await).await.0;
+    let beyond = moved.systems.iter().map(|system| system.as_str().to_owned()).collect::<Vec<_>>();
+    assert!(beyond.contains(&"badge".to_owned()) && beyond.contains(&"salesforce".to_owned()), "{beyond:?}");
+    let left = recorded(&house, "lee.field").await;
+    let (case, records) = house.case(&left).await;
+    for system in &moved.systems {
+        assert!(case.systems.contains(system), "{system}");
+        assert!(records.iter().any(|record| record.system == *system), "{system}");
+    }
+}

@@ -6,7 +6,7 @@ use crate::{
 };
 use leaver_domain::{
     case::{Finding, Mode, Trigger},
-    id::Username,
+    id::{CaseId, Username},
     intake::{self, Receipt, Refused, Request},
     moving::{Change, Moved, NoProfile, Position},
     people,
@@ -185,6 +185,7 @@ async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: 
             return keep(webhook, event, Some(after)).await;
         }
     };
+    after.moving = Some(CaseId::of_trigger(HRIS, &event.id));
     let transition = Duration::from_secs(webhook.policy.timing.role_change_seconds.into());
     let reason = user.reason.clone().unwrap_or_else(|| {
         format!("{} in {} is {} in {} now", person.role, person.department, after.role, after.department)

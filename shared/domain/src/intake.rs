@@ -280,12 +280,33 @@ pub async fn submit(
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
     let measures = store.measures_of(&person.username).await?;
+    let left_behind = match &person.moving {
+        Some(moving) if request.mode.shuts() => store.case(moving).await?.map(|case| case.systems),
+        _ => None,
+    };
     let opening = |person: &Person| {
         let mut opening = open(person, request, policy, now);
+        also(&mut opening, left_behind.iter().flatten());
         measures::note_holds(&mut opening, &measures, now);
         opening
     };
     take(store, workflow, policy, person, &request.trigger, &opening, now).await
+}
+
+/// Adds systems to a case that is about to be recorded: whoever moved lately may have access where they have none by routing.
+fn also<'a>(opening: &mut Opening, systems: impl Iterator<Item = &'a SystemId>) {
+    let Some((case, records)) = &mut opening.case else { return };
+    for system in systems {
+        if !case.systems.contains(system) {
+            case.systems.push(system.clone());
+            let queued = SystemRecord::queued(case, system.clone());
+            records.push(queued);
+        }
+    }
+    case.systems.sort();
+    if let Some(opened) = case.log.first_mut() {
+        opened.facts["systems"] = json!(case.systems);
+    }
 }
 
 /// Records what a trigger opens and starts its execution: `opening` says what is written, given the person as they are.

@@ -86,6 +86,7 @@ pub fn hired(user: &HrUser) -> Result<Person, &'static str> {
         last_day: None,
         status: PersonStatus::Active,
         case: None,
+        moving: None,
         legal_hold: None,
         protected: false,
         logins: std::collections::BTreeMap::new(),

@@ -83,6 +83,10 @@ pub struct Person {
     /// The case that last changed the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
+    /// The case that carries out their newest change of role or department: until it is through they may still have what only the
+    /// old one needed, in systems that concern them no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<CaseId>,
     /// Set while a legal hold lasts. It never delays taking access away; it forbids deleting anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal_hold: Option<LegalHold>,

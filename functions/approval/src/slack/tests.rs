@@ -52,6 +52,7 @@ fn person(username: &str, slack: Option<&str>) -> Person {
         time_zone: None,
         contract_end: None,
         last_day: None,
+        moving: None,
         status: PersonStatus::Active,
         case: None,
         legal_hold: None,

@@ -54,6 +54,7 @@ fn person(username: &str, manager: &str) -> Person {
         protected: false,
         contract_end: None,
         last_day: None,
+        moving: None,
         logins: Default::default(),
         version: 1,
     }

@@ -350,6 +350,7 @@ fn stand_in(username: &Username, orphan: &Orphan) -> Result<Person, crate::id::B
         time_zone: None,
         contract_end: None,
         last_day: None,
+        moving: None,
         status: PersonStatus::Left,
         case: None,
         legal_hold: None,
