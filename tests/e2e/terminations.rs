@@ -204,6 +204,7 @@ async fn recorded_a_minute_ago(house: &House, person: &str, event: &str) -> Stri
         preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     let opening = intake::open(&person, &request, &policy, then);

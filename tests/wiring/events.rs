@@ -40,6 +40,7 @@ fn the_ledgers_event_has_the_records_present_form() {
         preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     let opening = intake::open(&person("john.doe"), &request, &shipped("local"), at);

@@ -122,6 +122,7 @@ impl Scene {
             preserve_data: false,
             grants: None,
             permissions: [].into(),
+            moves: None,
             measure: None,
         };
         intake::submit(&cases, &workflow, &policy, &riley, &request, at(0)).await.unwrap();

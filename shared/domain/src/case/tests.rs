@@ -33,6 +33,8 @@ fn system(status: SystemStatus) -> SystemRecord {
         archive: None,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
+        by_role: false,
         restores: None,
         person_was: None,
         measure: None,

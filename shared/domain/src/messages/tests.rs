@@ -82,6 +82,8 @@ fn case() -> CaseRecord {
         grants: None,
         permissions: [].into(),
         person_was: None,
+        moves: None,
+        by_role: false,
         restores: None,
         measure: None,
         run: 1,

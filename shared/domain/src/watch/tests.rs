@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    case::{Subject, Task, TaskClosed, Trigger},
+    case::{Task, TaskClosed, Trigger},
     digest::Digest,
     effective::Dates,
     fault::FaultKind,
@@ -59,6 +59,7 @@ fn case() -> CaseRecord {
         preserve_data: false,
         grants: None,
         permissions: BTreeSet::new(),
+        moves: None,
         measure: None,
     };
     let (mut case, _) = intake::open(&person("active", None), &request, &policy(), began).case.unwrap();
@@ -294,7 +295,7 @@ fn a_protected_account_is_asked_about_like_any_other() {
 fn an_exception_that_lives_is_not_access_that_came_back() {
     let (policy, case) = (policy(), case());
     let okta = "google_workspace".parse().unwrap();
-    let scope = measures::scope_again(&policy, &case, &okta, &[], closed());
+    let scope = measures::scope_again(&policy, &gone(&case), &case, &okta, &[], closed());
     assert!(scope.kinds.contains(&ActionKind::RemoveDelegation));
 }
 
