@@ -148,6 +148,7 @@ fn canary() -> Row {
     Row {
         username: "canary.leaver".into(),
         employee_id: "SVC-00001".into(),
+        clearance: None,
         name: "Canary Leaver".into(),
         employment: EmploymentType::Service,
         role: "agent".into(),

@@ -250,8 +250,8 @@ impl Center {
             let (memberships, assignments) =
                 tokio::try_join!(self.memberships(http, id), self.assignments(http, id))?;
             let disabled = user.user_status.as_deref() == Some("DISABLED");
-            let works = !disabled && !(memberships.is_empty() && assignments.is_empty());
-            let status = if works { AccountStatus::Active } else { AccountStatus::Suspended };
+            let holds = !memberships.is_empty() || !assignments.is_empty();
+            let status = if holds && !disabled { AccountStatus::Active } else { AccountStatus::Suspended };
             let login = user.user_name.unwrap_or_else(|| user.user_id.clone());
             all.push(Seen {
                 email: user.emails.into_iter().find_map(|email| email.value),

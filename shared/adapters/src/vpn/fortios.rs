@@ -300,7 +300,7 @@ impl Firewall for Fortios {
         let page: Page<User> = answer.json()?;
         let read = start + page.results.len();
         // Older versions do not tell how many there are: there it is over where a page is empty.
-        let more = page.results.len() > 0 && page.size.is_none_or(|size| read < size);
+        let more = !page.results.is_empty() && page.size.is_none_or(|size| read < size);
         let seen = |user: User| {
             let enabled = user.status.as_deref() != Some("disable");
             roster::seen(user.name, user.email_to, enabled)
