@@ -160,6 +160,7 @@ pub(crate) async fn measures_are_due_in_the_order_of_their_time(house: Arc<House
             requested_by: "leaver".into(),
             reason: "a test of the store".into(),
             requested_at: now,
+            archive_hold: None,
             until: Some(if is_ending { now } else { far(number) }),
             status: if is_ending { MeasureStatus::Ending } else { MeasureStatus::Active },
             approval: approval.clone(),

@@ -372,7 +372,7 @@ async fn a_hold_is_placed_at_once_and_released_by_security() {
     assert_eq!(desk.person("john.doe").await.legal_hold, None);
     assert_eq!(desk.measure(&placed).await.status, MeasureStatus::Ended);
     let due = desk.cases.holds_due(now(), 9).await.unwrap();
-    let brought: BTreeSet<_> = due.into_iter().collect();
+    let brought: std::collections::BTreeSet<_> = due.into_iter().collect();
     assert_eq!(
         brought,
         [placed.measure_id.clone(), release.measure_id.clone()].into(),

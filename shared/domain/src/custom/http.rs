@@ -326,6 +326,9 @@ impl Http {
         if !self.revoke.iter().all(takes) {
             return Err("a step of `revoke` is of a kind that gives access".into());
         }
+        if self.revoke.iter().chain(&self.restore).any(|step| step.kind == ActionKind::TransferOwnership) {
+            return Err("no step can be transfer_ownership: who takes over is not known to requests".into());
+        }
         Ok(())
     }
 }
