@@ -98,7 +98,6 @@ async fn measured(systems: &BTreeSet<String>) -> (BTreeMap<String, f64>, f64) {
 
 /// A token bucket on the virtual clock: when the last call that was let in is used up.
 struct Bucket {
-    name: String,
     rate: f64,
     burst: f64,
     each: f64,
@@ -204,10 +203,9 @@ async fn simulate(
         let name = format!("{system} {}", budget.lane);
         let each = per_person.get(&name).copied()?;
         let rate = f64::from(budget.calls) / f64::from(budget.seconds);
-        Some(Bucket { name, rate, burst: f64::from(budget.burst), each, used_until: 0.0 })
+        Some(Bucket { rate, burst: f64::from(budget.burst), each, used_until: 0.0 })
     });
-    let aws =
-        AWS.map(|(name, rate, burst, each)| Bucket { name: name.into(), rate, burst, each, used_until: 0.0 });
+    let aws = AWS.map(|(_, rate, burst, each)| Bucket { rate, burst, each, used_until: 0.0 });
     let world = World {
         clock: AtomicI64::new(now().millis()),
         buckets: Mutex::new(vendors.chain(aws).collect()),

@@ -81,6 +81,6 @@ pub(crate) async fn rosters_and_orphans_are_kept_in_the_table(house: Arc<House>)
     assert_eq!(listed, orphans);
     let first = &orphans[0];
     assert_eq!(cases.orphan(&first.orphan_id).await.expect("read").as_ref(), Some(first));
-    let people = cases.people().await.expect("read");
+    let people = RosterStore::people(&cases).await.expect("read");
     assert_eq!(people.len() as u64, cases.headcount().await.expect("a count"));
 }
