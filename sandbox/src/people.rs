@@ -157,7 +157,6 @@ fn canary() -> Row {
         location: "Berlin".into(),
         time_zone: "Europe/Berlin".into(),
         country: "DE".into(),
-        clearance: None,
         legal_hold: None,
         roles: Vec::new(),
         logins: BTreeMap::new(),
