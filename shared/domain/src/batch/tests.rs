@@ -1,3 +1,5 @@
+//! What a file may be, whose lines come first, and how a batch goes on.
+
 use super::*;
 use crate::{brake::BrakePolicy, person::Person, policy::Policy};
 use proptest::prelude::*;
