@@ -235,7 +235,7 @@ impl Run {
     async fn measured(&self, index: &Index) {
         let measure = |execution: Execution| match execution {
             Execution::Measure(id) => Some(id),
-            Execution::Case { .. } => None,
+            Execution::Case { .. } | Execution::Batch { .. } => None,
         };
         let started: Vec<MeasureId> =
             self.house.workflow.executions().into_iter().filter_map(measure).collect();
