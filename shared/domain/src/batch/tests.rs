@@ -1,3 +1,5 @@
+//! The rules of batches: the file, the order, the states, one round.
+
 use super::*;
 use crate::{brake::BrakePolicy, person::Person, policy::Policy};
 use proptest::prelude::*;
