@@ -7,7 +7,7 @@ use leaver_domain::{
     case::CaseStatus,
     id::CaseId,
     intake::{self, Refused},
-    ports::{Change, StoreError},
+    ports::{Change, EventMark, StoreError},
 };
 use std::collections::BTreeMap;
 
@@ -25,7 +25,14 @@ type Seen = (usize, Result<Option<LineState>, StoreError>);
 
 async fn seen(feeding: &Feeding<'_>, batch: &Batch, line: &Line) -> Result<Option<LineState>, StoreError> {
     let case = batch::case_of(&batch.batch_id, line).map_err(corrupt)?;
-    let Some(record) = feeding.store.case(&case).await? else { return Ok(None) };
+    let Some(record) = feeding.store.case(&case).await? else {
+        // The mark of a line that needs no case of its own tells so to whoever comes after the one that left it. Its own case may
+        // have been recorded between the two reads.
+        let event = batch::event_of(&batch.batch_id, line).map_err(corrupt)?;
+        let mark = feeding.store.mark(batch::SOURCE, &event).await?;
+        let is_own = |mark: &EventMark| mark.case_id.as_ref() == Some(&case);
+        return Ok(mark.map(|mark| if is_own(&mark) { LineState::Running } else { LineState::Already }));
+    };
     let systems = match record.status {
         CaseStatus::Running if !record.is_closing() => Some(feeding.store.systems(&case).await?),
         _ => None,

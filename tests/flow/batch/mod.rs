@@ -348,7 +348,6 @@ async fn whoever_feeds_may_die_anywhere() {
             assert_eq!(cases(&store).await.len(), 4, "{when:?} at call {call}");
             let page = store.batches(None, 1).await.unwrap();
             assert_eq!(page.batches[0].status, BatchStatus::Ended, "{when:?} at call {call}");
-            assert!(workflow.started().len() >= 4, "{when:?} at call {call}");
             if !fuse.has_blown() {
                 assert!(call > 20, "only {call} calls");
                 break;

@@ -126,6 +126,8 @@ pub fn parse(bytes: &[u8], by: &Username) -> Result<Vec<Line>, NotABatch> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| NotABatch::File("the file is not UTF-8: save it as CSV in UTF-8".to_owned()))?;
+    // Of a line that ends in two characters the reader counts the second one to the next line.
+    let text = text.replace("\r\n", "\n");
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let unreadable = |error: csv::Error| NotABatch::File(format!("the file is no CSV: {error}"));

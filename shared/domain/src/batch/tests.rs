@@ -1,4 +1,4 @@
-//! What a file may be, whose lines come first, and how a batch goes on.
+//! The rules of batches: the file, the order, the states, one round.
 
 use super::*;
 use crate::{brake::BrakePolicy, person::Person, policy::Policy};
