@@ -185,6 +185,9 @@ async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: 
             return keep(webhook, event, Some(after)).await;
         }
     };
+    if change.is_nothing() {
+        return keep(webhook, event, Some(after)).await;
+    }
     after.moving = Some(CaseId::of_trigger(HRIS, &event.id));
     let transition = Duration::from_secs(webhook.policy.timing.role_change_seconds.into());
     let reason = user.reason.clone().unwrap_or_else(|| {

@@ -75,6 +75,11 @@ impl Change {
         })
     }
 
+    /// Whether nothing goes and nothing is missing: another desk, the same access.
+    pub fn is_nothing(&self) -> bool {
+        self.systems().is_empty() && self.missing().next().is_none()
+    }
+
     /// The systems in which something goes.
     pub fn systems(&self) -> Vec<SystemId> {
         let taking = self.steps.iter().filter(|(_, step)| step.takes()).map(|(system, _)| system);
@@ -147,6 +152,16 @@ mod tests {
         for (system, grants) in change.missing() {
             assert!(grants.is_subset(new.needs(system).unwrap()), "{system}");
         }
+    }
+
+    #[test]
+    fn another_desk_with_the_same_access_is_nothing() {
+        let policy = policy();
+        let (here, there) = (person("engineer", "Engineering"), person("engineer", "Research"));
+        assert!(Change::between(&policy, &here, &there).unwrap().is_nothing());
+        let field = person("engineer", "Field Sales");
+        let beyond = Change::between(&policy, &field, &here).unwrap();
+        assert!(beyond.systems().iter().any(|system| system.as_str() == "badge"), "{beyond:?}");
     }
 
     #[test]
