@@ -157,7 +157,8 @@ impl Life {
         let name = SYSTEMS.into_iter().find(|known| *known == system).expect("one of them");
         let (fake, http) = (self.world.system(name), self.world.connection());
         let (policy, store) = (&self.house.policy, &self.house.cases);
-        let work = System { id: &id, adapter: &fake, http: &http, policy, store, gathering: None };
+        let work =
+            System { id: &id, adapter: &fake, http: &http, policy, store, rosters: store, gathering: None };
         let input = Input { case_id: Some(case.clone()), step };
         leaver_adapter::handle(&work, input).await.unwrap_or_else(|fault| panic!("{case} {system}: {fault}"));
     }

@@ -186,7 +186,7 @@ async fn what_cannot_be_used_any_more_is_closed() {
     let kinds: Vec<EventKind> = goran.log.iter().map(|line| line.kind).collect();
     assert_eq!(kinds, [EventKind::OrphanFound, EventKind::OrphanSettled]);
     let (status, said) =
-        decide(&house, SECURITY, &ada, json!({"decision": "revoke", "reason": "gone"})).await;
+        decide(&house, SECURITY, &goran, json!({"decision": "revoke", "reason": "gone"})).await;
     assert_eq!((status, &said["type"]), (409, &json!("/problems/orphan-is-gone")));
 }
 

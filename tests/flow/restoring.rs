@@ -466,6 +466,7 @@ async fn permissions_are_given_and_exactly_those_are_taken_back() {
         preserve_data: false,
         grants: None,
         permissions: given,
+        moves: None,
         measure: Some(measure()),
     };
     let john = person(&house).await;

@@ -163,6 +163,7 @@ impl Desk {
             preserve_data: false,
             grants: (mode == Mode::Partial).then(|| ["g".to_owned()].into()),
             permissions: BTreeSet::new(),
+            moves: None,
             measure: None,
         };
         let (receipt, _) =
