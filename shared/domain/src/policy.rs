@@ -25,7 +25,6 @@ use crate::{
     risk::RiskSettings,
     routing::{self, Routing},
     signals::Signals,
-    watch,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -263,35 +262,14 @@ impl Policy {
         }
         found.extend(self.contracts.check().err().map(|(place, why)| at(place, why.to_owned())));
         found.extend(self.data.check().err().map(|(place, why)| at(place, why.to_owned())));
-        found.extend(self.check_watch().err().map(|(place, why)| at(place, why.to_owned())));
-        found.extend(self.check_canary().err().map(|why| at("canary", why)));
+        found.extend(values::days(&self.reverify_days));
+        found.extend(self.canary.iter().filter_map(|canary| values::canary(canary, &self.systems)));
         let mut told_of = self.signals.receivers.iter().flat_map(|receiver| &receiver.systems);
         if let Some(system) = told_of.find(|system| !self.systems.contains_key(*system)) {
             found.push(at("signals.receivers", format!("{system} is none of the systems")));
         }
         found.extend(self.signals.check().err().map(|why| at("signals", why)));
         found
-    }
-
-    fn check_watch(&self) -> Result<(), (&'static str, &'static str)> {
-        let days = &self.reverify_days;
-        if days.len() > watch::MAX_DAYS || !days.iter().all(|day| (1..=watch::LAST_DAY).contains(day)) {
-            return Err(("reverify_days", "must be at most 12 different days, each between 1 and 3,650"));
-        }
-        if !(1..=86_400).contains(&self.timing.reverify_day_seconds) {
-            return Err(("timing.reverify_day_seconds", "must be between a second and a day"));
-        }
-        Ok(())
-    }
-
-    fn check_canary(&self) -> Result<(), String> {
-        let Some(canary) = &self.canary else { return Ok(()) };
-        if let Some(system) =
-            canary.systems.keys().find(|system| !self.automatic().any(|known| known == *system))
-        {
-            return Err(format!("{system} is none of the systems that leaver works on by itself"));
-        }
-        canary.check()
     }
 
     /// What binds a case to these settings.

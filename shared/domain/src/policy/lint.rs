@@ -101,10 +101,15 @@ struct Sections {
     brake: Option<crate::brake::BrakePolicy>,
     ledger: Option<super::LedgerPolicy>,
     inactivity: Option<crate::orphans::idle::Inactivity>,
+    contracts: Option<crate::contracts::ContractPolicy>,
+    batch: Option<crate::batch::BatchPolicy>,
+    data: Option<crate::archive::DataPolicy>,
+    reverify_days: Option<BTreeSet<u32>>,
+    canary: Option<crate::canary::CanaryPolicy>,
 }
 
 /// Every section, and whether a policy has to have it.
-const SECTIONS: [(&str, bool); 13] = [
+const SECTIONS: [(&str, bool); 18] = [
     ("version", true),
     ("timing", true),
     ("actions", true),
@@ -118,6 +123,11 @@ const SECTIONS: [(&str, bool); 13] = [
     ("protected", false),
     ("signals", false),
     ("inactivity", false),
+    ("contracts", false),
+    ("batch", false),
+    ("data", false),
+    ("reverify_days", false),
+    ("canary", false),
 ];
 
 fn part<T: DeserializeOwned>(place: &str, value: &Value, found: &mut Vec<Remark>) -> Option<T> {
@@ -188,6 +198,11 @@ impl Sections {
             brake: section!("brake"),
             ledger: section!("ledger"),
             inactivity: section!("inactivity"),
+            contracts: section!("contracts"),
+            batch: section!("batch"),
+            data: section!("data"),
+            reverify_days: section!("reverify_days"),
+            canary: section!("canary"),
         }
     }
 
@@ -207,6 +222,12 @@ impl Sections {
         let known_system = |system: &SystemId| self.systems.contains_key(system);
         let inactivity = self.inactivity.iter().filter_map(|of| of.check(known_system).err());
         found.extend(inactivity.map(|why| ("inactivity".to_owned(), why)));
+        let said = |(place, why): (&str, &str)| (place.to_owned(), why.to_owned());
+        found.extend(self.contracts.iter().filter_map(|of| of.check().err()).map(said));
+        found.extend(self.batch.iter().filter_map(|of| of.check().err()).map(at));
+        found.extend(self.data.iter().filter_map(|of| of.check().err()).map(said));
+        found.extend(self.reverify_days.iter().filter_map(values::days));
+        found.extend(self.canary.iter().filter_map(|canary| values::canary(canary, &self.systems)));
         let mut found: Vec<Remark> = found.into_iter().map(|(place, why)| error(place, why, "")).collect();
         found.extend(overridden(&self.routing));
         found

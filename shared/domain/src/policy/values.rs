@@ -2,12 +2,13 @@
 
 use super::{LedgerPolicy, SystemPolicy, Timing};
 use crate::{
+    canary::CanaryPolicy,
     id::SystemId,
     plan::ActionKind,
     profiles::Profile,
     risk::RiskSettings,
     routing::{self, Routing},
-    text,
+    text, watch,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +38,13 @@ pub(super) fn timing(timing: &Timing) -> Vec<Wrong> {
     let termination = (60..=86_400).contains(&timing.termination_seconds);
     let transition = timing.role_change_seconds <= 30 * 86_400;
     let by_hand = timing.manual_task_seconds >= 60;
+    let day = (1..=86_400).contains(&timing.reverify_day_seconds);
     [
         unless(verification, "timing.verification_delay_seconds", "must be between 1 second and an hour"),
         unless(termination, "timing.termination_seconds", "must be between a minute and a day"),
         unless(transition, "timing.role_change_seconds", "must be at most thirty days"),
         unless(by_hand, "timing.manual_task_seconds", "must be at least a minute"),
+        unless(day, "timing.reverify_day_seconds", "must be between a second and a day"),
     ]
     .into_iter()
     .flatten()
@@ -104,6 +107,21 @@ pub(super) fn names(
         }
     }
     found
+}
+
+/// On which days a finished case is looked at again.
+pub(super) fn days(days: &BTreeSet<u32>) -> Option<Wrong> {
+    let few = days.len() <= watch::MAX_DAYS && days.iter().all(|day| (1..=watch::LAST_DAY).contains(day));
+    unless(few, "reverify_days", "must be at most 12 different days, each between 1 and 3,650")
+}
+
+pub(super) fn canary(canary: &CanaryPolicy, systems: &BTreeMap<SystemId, SystemPolicy>) -> Option<Wrong> {
+    let automatic = |system: &SystemId| systems.get(system).is_some_and(|of| of.manual.is_none());
+    if let Some(system) = canary.systems.keys().find(|system| !automatic(system)) {
+        let why = format!("{system} is none of the systems that leaver works on by itself");
+        return Some(("canary".to_owned(), why));
+    }
+    canary.check().err().map(|why| ("canary".to_owned(), why))
 }
 
 /// Systems that no sentence leads to.

@@ -88,7 +88,7 @@ fn a_document_that_is_no_policy_at_all_is_no_good_policy() {
 /// What parsing refuses, the check says as well, and the other way round.
 #[test]
 fn the_check_and_the_build_agree_on_what_can_be_used() {
-    let changes: [(&str, Value); 8] = [
+    let changes: [(&str, Value); 12] = [
         ("/version", 2.into()),
         ("/timing/verification_delay_seconds", 0.into()),
         ("/approvals/approvers", json!([])),
@@ -97,6 +97,10 @@ fn the_check_and_the_build_agree_on_what_can_be_used() {
         ("/systems/okta", json!({"owner": "sam.admin", "custom": {}})),
         ("/routing", json!(["Everybody has okta."])),
         ("/protected", json!(["break.glass"])),
+        ("/batch/max_running", 0.into()),
+        ("/contracts/ask_days", json!([0])),
+        ("/data/retention_days", 0.into()),
+        ("/reverify_days", json!([0])),
     ];
     for (pointer, value) in changes {
         let mut document = shipped();
