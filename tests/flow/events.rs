@@ -370,7 +370,10 @@ async fn a_look_that_dies_anywhere_is_finished_by_the_next() {
             look(&house, now).await;
             let casey = person(&house, CASEY).await;
             assert_eq!(casey.status, PersonStatus::Leaving, "{when:?} {call}");
-            assert_eq!(house.workflow.started().len(), 1, "{when:?} {call}");
+            // What was recorded and not started is the sweep's.
+            let due = house.cases.due(leaver_tests::sandbox::now(), 10).await.expect("the store");
+            let case = casey.case.expect("a case");
+            assert!(house.workflow.started().contains(&case) || due.contains(&case), "{when:?} {call}");
             if !reached {
                 assert!(call > 1);
                 break;

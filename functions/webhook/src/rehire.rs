@@ -2,7 +2,7 @@
 //! that has not begun is called off instead.
 
 use crate::{
-    handle::{Webhook, stored},
+    handle::{Webhook, stored, unknown},
     take::{self, Answer},
 };
 use leaver_domain::{
@@ -10,22 +10,31 @@ use leaver_domain::{
     holds,
     intake::{self, Reactivation},
     person::{Person, PersonStatus},
+    problem::Problem,
     trigger::{HRIS, HrEvent, HrUser},
 };
 use std::collections::BTreeSet;
 
-pub(crate) async fn rehired(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: Person) -> Answer {
-    let person = up_to_date(webhook, user, person).await?;
-    let left = match &person.case {
-        Some(case) if person.status != PersonStatus::Active => {
-            webhook.store.case(case).await.map_err(stored)?
-        }
-        _ => None,
-    };
-    let Some(left) = left else { return take::keep(webhook, event, None).await };
-    if matches!(left.status, CaseStatus::Recorded | CaseStatus::Held) && holds::may_cancel(&left).is_ok() {
-        return called_off(webhook, event, &left).await;
+/// Most cases before one another that have not begun.
+const MOST: usize = 8;
+
+pub(crate) async fn rehired(
+    webhook: &Webhook<'_>,
+    event: &HrEvent,
+    user: &HrUser,
+    mut person: Person,
+) -> Answer {
+    let mut left = left_by(webhook, &person).await?;
+    for _ in 0..MOST {
+        let Some(ahead) = left.as_ref().filter(|left| has_not_begun(left)) else { break };
+        call_off(webhook, event, ahead).await?;
+        let now = webhook.store.person(&person.username).await.map_err(stored)?;
+        person = now.ok_or_else(|| unknown(user.username.as_str()))?;
+        left = left_by(webhook, &person).await?;
     }
+    // Whoever is here already may have come to another desk.
+    let Some(left) = left else { return take::changed(webhook, event, user, person).await };
+    let person = up_to_date(webhook, user, person).await?;
     let wanted = Reactivation {
         trigger: take::trigger(webhook, event),
         restores: Some(left.case_id.clone()),
@@ -39,13 +48,21 @@ pub(crate) async fn rehired(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUse
     take::told(intake::reactivate(store, workflow, policy, &person, &wanted, webhook.now).await)
 }
 
+/// The case by which somebody is not here, if they are not.
+async fn left_by(webhook: &Webhook<'_>, person: &Person) -> Result<Option<CaseRecord>, Problem> {
+    match &person.case {
+        Some(case) if person.status != PersonStatus::Active => webhook.store.case(case).await.map_err(stored),
+        _ => Ok(None),
+    }
+}
+
+fn has_not_begun(left: &CaseRecord) -> bool {
+    matches!(left.status, CaseStatus::Recorded | CaseStatus::Held) && holds::may_cancel(left).is_ok()
+}
+
 /// The record of whoever comes back, with what the event tells: their role decides what they get. Written first, so that no
 /// repeat can give by the old role.
-async fn up_to_date(
-    webhook: &Webhook<'_>,
-    user: &HrUser,
-    person: Person,
-) -> Result<Person, leaver_domain::problem::Problem> {
+async fn up_to_date(webhook: &Webhook<'_>, user: &HrUser, person: Person) -> Result<Person, Problem> {
     let mut told = user.facts.told_of(&person, user.email.as_deref());
     // The contract that had ended is not the one that begins.
     told.contract_end = user.facts.contract_end;
@@ -58,10 +75,9 @@ async fn up_to_date(
 }
 
 /// Nothing was taken yet: the termination does not happen, and they are where they were.
-async fn called_off(webhook: &Webhook<'_>, event: &HrEvent, left: &CaseRecord) -> Answer {
+async fn call_off(webhook: &Webhook<'_>, event: &HrEvent, left: &CaseRecord) -> Result<(), Problem> {
     let reason = format!("they come back ({HRIS}, event {})", event.id);
-    let by = HRIS.parse().map_err(|_| leaver_domain::problem::Problem::unavailable())?;
+    let by = HRIS.parse().map_err(|_| Problem::unavailable())?;
     let cancelled = holds::cancel(webhook.store, webhook.workflow, left, &by, &reason, webhook.now).await;
-    cancelled.map_err(stored)?;
-    take::keep(webhook, event, None).await
+    cancelled.map_err(stored)
 }

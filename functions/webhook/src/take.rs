@@ -166,7 +166,7 @@ async fn hired(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser) -> Answer 
 
 /// A change of somebody's record. Where they do something else now, or elsewhere, what only the old role needed goes once the
 /// transition is over; until then everything stays as it is.
-async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: Person) -> Answer {
+pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: Person) -> Answer {
     let mut after = user.facts.told_of(&person, user.email.as_deref());
     if after == person {
         return keep(webhook, event, None).await;

@@ -17,7 +17,6 @@ use leaver_tests::{
     failing::{Failing, When},
     sandbox::now,
 };
-use std::collections::BTreeSet;
 
 fn lines(measure: &Measure, kind: EventKind) -> Vec<Outcome> {
     measure.log.iter().filter(|line| line.kind == kind).map(|line| line.outcome).collect()
