@@ -103,7 +103,12 @@ fn every_function_has_its_own_role_with_named_actions_on_named_resources() {
     let roles: BTreeSet<String> = functions.iter().map(|(_, f)| plain(&f["Properties"]["Role"])).collect();
     assert_eq!(roles.len(), functions.len(), "two functions share a role");
     // AWS gives these no resource to name.
-    let unnamed = ["cloudtrail:LookupEvents", "iam:GetAccessKeyLastUsed", "states:SendTaskSuccess"];
+    let unnamed = [
+        "cloudtrail:LookupEvents",
+        "iam:GetAccessKeyLastUsed",
+        "iam:ListUsers",
+        "states:SendTaskSuccess",
+    ];
     let unnamed: BTreeSet<String> = unnamed.into_iter().map(str::to_owned).collect();
     for (name, role) in resources(&template, "AWS::IAM::Role") {
         for policy in role["Properties"]["Policies"].as_sequence().expect("policies") {
