@@ -146,7 +146,7 @@ impl Gathering for DynamoPace {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("lane", text(&place(case)))
+            .key("lane", text(place(case)))
             .update_expression("ADD present :who SET expires_at = :kept")
             .expression_attribute_values(":who", AttributeValue::Ss(vec![who.to_owned()]))
             .expression_attribute_values(":kept", AttributeValue::N(now.plus(KEPT).seconds().to_string()))
@@ -160,7 +160,7 @@ impl Gathering for DynamoPace {
             .client
             .get_item()
             .table_name(&self.table)
-            .key("lane", text(&place(case)))
+            .key("lane", text(place(case)))
             .consistent_read(true);
         let found = read.send().await.map_err(|error| crate::cases::trouble(&error))?;
         Ok(everybody(found.item()))
