@@ -15,6 +15,7 @@ mod hris;
 mod linear;
 mod notion;
 mod onepassword;
+mod pacing;
 mod payroll;
 mod postgresql;
 mod salesforce;
