@@ -16,6 +16,7 @@ mod hris;
 mod linear;
 mod notion;
 mod onepassword;
+mod pacing;
 mod payroll;
 mod postgresql;
 mod profiles;
@@ -200,7 +201,9 @@ async fn fail_each_of(
         let injected = stage.requests(system).await.iter().any(|request| request["injected"] == true);
         let state = stage.account(system, "john.doe").await;
         if let Some(fault) = &fault {
-            assert!(expected.contains(&fault.kind), "{system}, request {k}: {fault}");
+            // A run whose time is over before the vendor has done everything says just that.
+            let told = expected.contains(&fault.kind) || fault.kind == FaultKind::NotVerified;
+            assert!(told, "{system}, request {k}: {fault}");
         } else {
             assert_eq!(state["active"], false, "{system}, request {k} failed: called done, but it is not");
         }

@@ -16,6 +16,7 @@ use crate::{
     auth::{Auth, Exchange},
     http::{Command, Query, Reader, Writer},
     missing_by_reads, page,
+    restore::{given_again, lost},
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -235,11 +236,7 @@ impl Adapter for Badge {
                 todo.push(Action::clean_up(ActionKind::EnableApiKey, &credential.id, &credential.label));
             }
         }
-        for group in &before.grants {
-            if now.grants.iter().all(|held| held.id != group.id) {
-                todo.push(Action::clean_up(ActionKind::AddGrant, &group.id, &group.name));
-            }
-        }
+        todo.extend(given_again(lost(before, now)));
         todo
     }
 

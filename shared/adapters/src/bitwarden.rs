@@ -207,20 +207,6 @@ impl Adapter for Bitwarden {
         todo
     }
 
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        let missing = before
-            .grants
-            .iter()
-            .filter(|had| had.fixed.is_none() && !now.grants.iter().any(|held| held.id == had.id));
-        todo.extend(missing.map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name)));
-        todo
-    }
-
     /// Groups alone can be given one by one, and their ids are UUIDs.
     fn grant(&self, id: &str) -> Option<Grant> {
         let uuid = id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');

@@ -242,8 +242,11 @@ pub trait Adapter: Send + Sync {
     /// except for actions that only a receipt can evidence.
     fn revoke(&self, found: &Inventory) -> Vec<Action>;
 
-    /// What to do so that all that can be restored of `before` is there again. Pure.
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action>;
+    /// What to do so that all that can be restored of `before` is there again. Pure. Without more to say of a vendor: the account
+    /// can be used, and what it held is given again.
+    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
+        restore::plainly(before, now)
+    }
 
     /// Whether a grant that is held is the one that somebody names, by the vendor's id or its name.
     fn is_named(&self, held: &Grant, name: &str) -> bool {

@@ -191,17 +191,6 @@ impl Adapter for Linear {
         todo
     }
 
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        let missing = before.grants.iter().filter(|had| !now.grants.iter().any(|held| held.id == had.id));
-        todo.extend(missing.map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name)));
-        todo
-    }
-
     /// A team by `team:` and its id, a workspace role by `role:` and its name.
     fn grant(&self, id: &str) -> Option<Grant> {
         let team = id.strip_prefix(TEAM).filter(|team| !team.is_empty());

@@ -8,7 +8,8 @@ use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
-    scim::{Client, User, lost},
+    restore,
+    scim::{Client, User},
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -162,18 +163,12 @@ impl Adapter for Notion {
 
     fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
         let Some(was) = &before.account else { return Vec::new() };
-        let Some(is) = &now.account else {
+        if now.account.is_none() {
             // Removed: Notion adds whoever has this address, with the account that they had.
             let add = Action::contain(ActionKind::EnableAccount, format!("add:{}", was.login), &was.login);
             return if was.status == AccountStatus::Active { vec![add] } else { Vec::new() };
-        };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
         }
-        let lost = lost(before, now);
-        todo.extend(lost.map(|grant| Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name)));
-        todo
+        restore::plainly(before, now)
     }
 
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {

@@ -237,20 +237,6 @@ impl Adapter for OnePassword {
         todo
     }
 
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        let missing = before
-            .grants
-            .iter()
-            .filter(|had| had.fixed.is_none() && !now.grants.iter().any(|held| held.id == had.id));
-        todo.extend(missing.map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name)));
-        todo
-    }
-
     /// Groups can be given where provisioning manages them.
     fn grant(&self, id: &str) -> Option<Grant> {
         let uuid = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');

@@ -8,31 +8,34 @@ use leaver_domain::{
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
 
-/// One quota: of which system, for which calls (their path begins so), and how large.
-struct Quota {
-    system: &'static str,
-    path: &'static str,
+/// A quota: of which system, for which calls, and how large.
+pub struct Quota {
+    /// The system.
+    pub system: &'static str,
+    /// The name of its host in [`crate::Spec::hosts`], and how the path of the call begins there.
+    to: (&'static str, &'static str),
     writes_only: bool,
-    budget: Budget,
+    /// How large.
+    pub budget: Budget,
 }
 
 const fn quota(
     system: &'static str,
-    path: &'static str,
+    to: (&'static str, &'static str),
     lane: &'static str,
     calls: u32,
     burst: u32,
 ) -> Quota {
-    Quota { system, path, writes_only: false, budget: Budget { lane, calls, seconds: 60, burst } }
+    Quota { system, to, writes_only: false, budget: Budget { lane, calls, seconds: 60, burst } }
 }
 
 /// Per organisation and minute: Okta's system log 120 (developer.okta.com, rate limits); CloudTrail's LookupEvents 2 per second
 /// and region; Slack's audit log 50 (tier 3) and user updates by SCIM 180 (docs.slack.dev).
-const QUOTAS: &[Quota] = &[
-    quota("aws_iam", "cloudtrail", "lookup", 120, 2),
-    quota("okta", "api/v1/logs", "log", 120, 20),
-    quota("slack", "audit/v1/logs", "audit", 50, 10),
-    Quota { writes_only: true, ..quota("slack", "scim/v2/Users", "scim_users", 180, 30) },
+pub const QUOTAS: &[Quota] = &[
+    quota("aws_iam", ("cloudtrail", ""), "lookup", 120, 2),
+    quota("okta", ("", "api/v1/logs"), "log", 120, 20),
+    quota("slack", ("audit", "logs"), "audit", 50, 10),
+    Quota { writes_only: true, ..quota("slack", ("scim", "Users"), "scim_users", 180, 30) },
 ];
 
 /// The published quotas that are kept to: of which system, for calls whose path begins how, whether for writes alone.
@@ -70,7 +73,8 @@ impl Pace {
         let held = held.await.map_or(Duration::ZERO, |until| until.since(now));
         let is_it = |quota: &&Quota| {
             quota.system == self.system
-                && (path.starts_with(quota.path) || host == quota.path)
+                && host == quota.to.0
+                && path.starts_with(quota.to.1)
                 && (!quota.writes_only || call == Call::Write)
         };
         let wait = match QUOTAS.iter().find(is_it) {

@@ -14,6 +14,25 @@ use leaver_domain::{
 };
 use std::collections::BTreeSet;
 
+/// The grants that were held, can be given, and are not held now.
+pub(crate) fn lost<'a>(before: &'a Inventory, now: &'a Inventory) -> impl Iterator<Item = &'a Grant> {
+    let held = |had: &Grant| now.grants.iter().any(|held| held.id == had.id);
+    before.grants.iter().filter(move |had| had.fixed.is_none() && !held(had))
+}
+
+/// Gives the lost grants again, each by its own id.
+pub(crate) fn given_again<'a>(lost: impl Iterator<Item = &'a Grant>) -> impl Iterator<Item = Action> {
+    lost.map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name))
+}
+
+/// Makes an account usable again that was active and is not, then gives what it held. Nothing where there is no account.
+pub(crate) fn plainly(before: &Inventory, now: &Inventory) -> Vec<Action> {
+    let Some(is) = &now.account else { return Vec::new() };
+    let shut = before.is_active() && !now.is_active();
+    let enable = shut.then(|| Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
+    enable.into_iter().chain(given_again(lost(before, now))).collect()
+}
+
 /// What is to be there again.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {

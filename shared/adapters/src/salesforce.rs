@@ -15,6 +15,7 @@ use crate::{
     auth::{Auth, Exchange, SigningKey},
     handover::{account_of, misnamed, parts},
     http::{Answer, Command, Query, Reader, Writer},
+    restore::{given_again, lost},
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -272,15 +273,9 @@ impl Adapter for Salesforce {
             let label = format!("unfreeze {}", is.login);
             todo.push(Action::contain(ActionKind::EnableAccount, login, label));
         }
-        let missing = before
-            .grants
-            .iter()
-            .filter(|had| had.fixed.is_none() && !now.grants.iter().any(|held| held.id == had.id));
-        let mut missing: Vec<&Grant> = missing.collect();
+        let mut missing: Vec<&Grant> = lost(before, now).collect();
         missing.sort_by_key(|had| had.kind != GrantKind::Licence);
-        todo.extend(
-            missing.into_iter().map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name)),
-        );
+        todo.extend(given_again(missing.into_iter()));
         todo
     }
 

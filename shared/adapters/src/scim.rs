@@ -9,7 +9,7 @@ use crate::{
 use leaver_domain::{
     custom::{DeactivateBy, FilterBy, Quirks},
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, Grant, GrantKind, Inventory},
+    inventory::{Account, AccountStatus, Grant, GrantKind},
     person::Person,
     plan::Outcome,
     roster::{Mark, Page, Seen},
@@ -487,12 +487,6 @@ impl Client {
         };
         self.put(http, ["Groups", group], change).await
     }
-}
-
-/// The grants that were held, can be given, and are not held now.
-pub(crate) fn lost<'a>(before: &'a Inventory, now: &'a Inventory) -> impl Iterator<Item = &'a Grant> {
-    let held = |had: &Grant| now.grants.iter().any(|held| held.id == had.id);
-    before.grants.iter().filter(move |had| had.fixed.is_none() && !held(had))
 }
 
 #[cfg(test)]

@@ -238,18 +238,6 @@ impl Adapter for ActiveDirectory {
         todo
     }
 
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        let held = |had: &&Grant| now.grants.iter().any(|held| held.id == had.id);
-        let gone = before.grants.iter().filter(|had| had.fixed.is_none() && !held(had));
-        todo.extend(gone.map(|had| Action::clean_up(ActionKind::AddGrant, &had.id, &had.name)));
-        todo
-    }
-
     fn grant(&self, id: &str) -> Option<Grant> {
         is_guid(id).then(|| asked_for(id))
     }

@@ -8,7 +8,7 @@ use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
-    scim::{Client, lost},
+    scim::Client,
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -103,17 +103,6 @@ impl Adapter for ScimSystem {
         let groups =
             found.grants.iter().filter(|grant| grant.kind == GrantKind::Group && grant.fixed.is_none());
         todo.extend(groups.map(|group| Action::clean_up(ActionKind::RemoveGroup, &group.id, &group.name)));
-        todo
-    }
-
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        let lost = lost(before, now);
-        todo.extend(lost.map(|group| Action::clean_up(ActionKind::AddGrant, &group.id, &group.name)));
         todo
     }
 

@@ -11,7 +11,8 @@ use crate::{
     Adapter, Missing, Part, Residue, Roster, Spec,
     auth::Auth,
     http::{Reader, Writer},
-    scim::{Client, User, lost},
+    restore::{given_again, lost},
+    scim::{Client, User},
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -196,8 +197,7 @@ impl Adapter for Figma {
         }
         // Seat and role are part of the membership in the organisation, and are read once it is back.
         let can_hold = |grant: &&Grant| grant.kind == GrantKind::Group || is.status == AccountStatus::Active;
-        let lost = lost(before, now).filter(can_hold);
-        todo.extend(lost.map(|grant| Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name)));
+        todo.extend(given_again(lost(before, now).filter(can_hold)));
         todo
     }
 

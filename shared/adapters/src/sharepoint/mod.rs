@@ -15,6 +15,7 @@ use crate::{
     auth::Auth,
     http::{Command, Query, Reader, Writer},
     microsoft_365, missing_by_reads,
+    restore::{given_again, lost},
     settings::Settings,
 };
 use async_trait::async_trait;
@@ -190,11 +191,7 @@ impl Adapter for Sharepoint {
         if now.account.is_none() {
             return Vec::new();
         }
-        let missing = before
-            .grants
-            .iter()
-            .filter(|grant| can_be_given(&grant.id) && !now.grants.iter().any(|held| held.id == grant.id));
-        missing.map(|grant| Action::clean_up(ActionKind::AddGrant, &grant.id, &grant.name)).collect()
+        given_again(lost(before, now).filter(|grant| can_be_given(&grant.id))).collect()
     }
 
     fn grant(&self, id: &str) -> Option<Grant> {

@@ -233,20 +233,6 @@ impl Adapter for Vpn {
         todo
     }
 
-    fn restore(&self, before: &Inventory, now: &Inventory) -> Vec<Action> {
-        let (Some(was), Some(is)) = (&before.account, &now.account) else { return Vec::new() };
-        let mut todo = Vec::new();
-        if was.status == AccountStatus::Active && is.status != AccountStatus::Active {
-            todo.push(Action::contain(ActionKind::EnableAccount, &is.id, &is.login));
-        }
-        for group in &before.grants {
-            if now.grants.iter().all(|held| held.id != group.id) {
-                todo.push(Action::clean_up(ActionKind::AddGrant, &group.id, &group.name));
-            }
-        }
-        todo
-    }
-
     async fn apply(&self, http: &Writer, found: &Inventory, action: &Action) -> Result<Outcome, Fault> {
         let Some(account) = &found.account else { return Ok(Outcome::Already) };
         let (name, target) = (account.id.as_str(), action.target.as_str());
