@@ -8,7 +8,10 @@
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use leaver_adapters::{pace, run};
+use leaver_adapters::{
+    pace::{QUOTAS, Quota},
+    run,
+};
 use leaver_batch::{Feeding, Input};
 use leaver_domain::{
     batch::{Batch, BatchStatus, Hold, Line, Released},
@@ -26,7 +29,7 @@ use leaver_tests::{
     flow::shipped,
     sandbox::{Stage, full_scope, now, person, risk_settings},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -89,19 +92,8 @@ async fn measured(systems: &BTreeSet<String>) -> (BTreeMap<String, f64>, f64) {
         let survey = run::survey(to.adapter.as_ref(), &http, &job).await.expect("a survey");
         let report = run::revoke(to.adapter.as_ref(), &http, &job, survey, &BTreeSet::new()).await;
         assert!(report.fault.is_none(), "{system}: {:?}", report.fault);
-        let requests = stage.requests(system).await.split_off(before);
-        slowest = slowest.max(requests.len() as f64 * LATENCY);
-        // What the vendor saw counts, whether the connection took a place for it or not.
-        for (_, path, writes_only, budget) in pace::published().filter(|(of, ..)| of == system) {
-            let is_it = |request: &&Value| {
-                let to = request["path"].as_str().unwrap_or_default();
-                to.contains(path) && !(writes_only && request["method"] == "GET")
-            };
-            let seen = requests.iter().filter(is_it).count() as f64;
-            let mut counted = counting.0.lock().unwrap();
-            let each = counted.entry(format!("{system} {}", budget.lane)).or_insert(0.0);
-            *each = each.max(seen);
-        }
+        let requests = stage.requests(system).await.len() - before;
+        slowest = slowest.max(requests as f64 * LATENCY);
     }
     let counted = counting.0.lock().unwrap().clone();
     (counted, slowest)
@@ -210,9 +202,9 @@ async fn simulate(
     slowest: f64,
 ) -> Outcome {
     let (store, begun, begin) = (MemoryCases::default(), Begun::default(), Instant::now());
-    let vendors = pace::published().filter_map(|(system, _, _, budget)| {
+    let vendors = QUOTAS.iter().filter_map(|Quota { system, budget, .. }| {
         let name = format!("{system} {}", budget.lane);
-        let each = per_person.get(&name).copied().filter(|each| *each > 0.0)?;
+        let each = per_person.get(&name).copied()?;
         let rate = f64::from(budget.calls) / f64::from(budget.seconds);
         Some(Bucket { rate, burst: f64::from(budget.burst), each, used_until: 0.0 })
     });
@@ -336,15 +328,13 @@ async fn main() {
 /// What lasts the longest where everything else were free: a quota, or the number of cases at once.
 fn binding(people: usize, max_running: u32, per_person: &BTreeMap<String, f64>, slowest: f64) -> String {
     let rate = |name: &str| {
-        let of = |(system, _, _, budget): (&str, &str, bool, Budget)| {
+        let of = |Quota { system, budget, .. }: &Quota| {
             (format!("{system} {}", budget.lane) == name)
                 .then(|| f64::from(budget.calls) / f64::from(budget.seconds))
         };
-        pace::published().find_map(of)
+        QUOTAS.iter().find_map(of)
     };
-    let vendors = per_person
-        .iter()
-        .filter_map(|(name, each)| Some((name.clone(), rate(name).filter(|_| *each > 0.0)? / each)));
+    let vendors = per_person.iter().filter_map(|(name, each)| Some((name.clone(), rate(name)? / each)));
     let aws = AWS.iter().map(|(name, rate, _, each)| ((*name).to_owned(), rate / each));
     let own = [("batch.max_running".to_owned(), f64::from(max_running) / slowest)];
     let all = vendors.chain(aws).chain(own);

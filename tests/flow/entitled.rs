@@ -84,7 +84,10 @@ impl Life {
         let answer = self.house.post(&self.house.cases, &told.to_string()).await;
         assert_eq!(answer.status_code, 202, "{kind}: {:?}", answer.body);
         let case = body(&answer)["case_id"].as_str().map(|id| id.parse().unwrap());
-        self.pending.extend(case);
+        // Whoever comes back from a suspension to another role moves as well, by a case of its own.
+        let moves = CaseId::of_trigger("leaver", &format!("evt-{}", self.number).parse().unwrap());
+        let moves = self.house.cases.case(&moves).await.unwrap().map(|case| case.case_id);
+        self.pending.extend(moves.into_iter().chain(case));
     }
 
     async fn happens(&mut self, what: &Happens) {

@@ -11,6 +11,7 @@ mod restore;
 mod reverify;
 mod roster;
 mod run;
+mod target;
 mod verify;
 
 use leaver_adapters::{Adapter, http::Writer};

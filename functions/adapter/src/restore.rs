@@ -5,24 +5,22 @@ use crate::{
     System, internal, revocation,
     run::{actor, failed, shown, take_in},
     stored,
+    target::Target,
 };
 use leaver_adapters::{
-    restore::{self, Outlook, Wanted},
+    restore::{self, Outlook},
     run::Report,
 };
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
-    id::CaseId,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measures,
     person::{Person, PersonStatus},
     plan::Plan,
-    transfers::{Transfer, TransferState},
 };
 use serde_json::json;
-use std::collections::BTreeSet;
 
 /// Why a case must not be carried on with, if so: the person left, or came back, under another one since.
 pub(crate) fn called_off(case: &CaseRecord, person: &Person) -> Option<String> {
@@ -67,93 +65,6 @@ pub(crate) async fn set_aside(
     Ok(record.status)
 }
 
-/// What a case gives back in this system.
-pub(crate) struct Target {
-    before: Option<Inventory>,
-    /// What there was before, where not all of it comes back.
-    whole: Option<Inventory>,
-    permissions: BTreeSet<String>,
-    /// What somebody else owns by now.
-    given: Vec<String>,
-}
-
-impl Target {
-    pub(crate) async fn of(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<Self, Fault> {
-        let before = match &case.restores {
-            Some(earlier) => before(system, earlier).await?,
-            None => None,
-        };
-        let given = given(system, case).await?;
-        let permissions = case.permissions_in(system.id);
-        if !is_bounded(system, case, person).await? {
-            return Ok(Self { before, whole: None, permissions, given });
-        }
-        let mut needed = before.clone().map(|before| needed(system, person, before));
-        if let Some(needed) = needed.as_mut().filter(|_| case.by_role) {
-            // Whoever is hired anew logs in anew: no key of theirs becomes good again.
-            needed.credentials.clear();
-        }
-        Ok(Self { before: needed, whole: before, permissions, given })
-    }
-
-    fn wanted(&self) -> Wanted<'_> {
-        Wanted { before: self.before.as_ref(), permissions: &self.permissions }
-    }
-}
-
-/// What somebody else owns since the case that is restored.
-async fn given(system: &System<'_>, case: &CaseRecord) -> Result<Vec<String>, Fault> {
-    let Some(earlier) = &case.restores else { return Ok(Vec::new()) };
-    let record = system.store.system(earlier, system.id).await.map_err(stored)?;
-    let transfers = record.map(|record| record.transfers).unwrap_or_default();
-    let gone = |one: &&Transfer| matches!(one.state, TransferState::Running | TransferState::Done);
-    let named = |one: &Transfer| {
-        let to = one.to.as_ref().map(|to| format!(" went to {to}")).unwrap_or_default();
-        format!("ownership of {} {}{to}", one.kind, one.name)
-    };
-    Ok(transfers.iter().filter(gone).map(named).collect())
-}
-
-/// What there was before a case. Whoever was suspended when they left had been shut by then: it is what there was before that.
-async fn before(system: &System<'_>, earlier: &CaseId) -> Result<Option<Inventory>, Fault> {
-    let case = system.store.case(earlier).await.map_err(stored)?;
-    let was = case.and_then(|case| case.person_was).filter(|was| was.status == PersonStatus::Suspended);
-    if let Some(suspended) = was.and_then(|was| was.case)
-        && let Some(before) = system.store.before(&suspended, system.id).await.map_err(stored)?
-    {
-        return Ok(Some(before));
-    }
-    system.store.before(earlier, system.id).await.map_err(stored)
-}
-
-/// Whether the role that somebody has now needs an account here. Where no role has to do with a system, everybody does.
-fn is_needed(system: &System<'_>, person: &Person) -> bool {
-    let governed = system.policy.governed().contains(system.id);
-    let profile = system.policy.profile(person);
-    !governed || profile.is_none_or(|profile| profile.needs(system.id).is_some())
-}
-
-/// Whether no more comes back than what the person's role needs now: they are hired anew, or have another role than when it was taken.
-async fn is_bounded(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<bool, Fault> {
-    let Some(earlier) = case.restores.as_ref().filter(|_| !case.by_role) else { return Ok(case.by_role) };
-    let earlier = system.store.case(earlier).await.map_err(stored)?;
-    let role = earlier.and_then(|earlier| earlier.person_was).and_then(|was| was.role);
-    let moved = role.is_some_and(|role| role != person.role);
-    Ok(moved && system.policy.governed().contains(system.id) && system.policy.profile(person).is_some())
-}
-
-/// What of an earlier state somebody's role needs now. Of a role of which nothing is known, what gives no power.
-fn needed(system: &System<'_>, person: &Person, mut before: Inventory) -> Inventory {
-    let profile = system.policy.profile(person);
-    match profile.and_then(|profile| profile.needs(system.id)) {
-        Some(names) => {
-            before.grants.retain(|held| names.iter().any(|name| system.adapter.is_named(held, name)));
-        }
-        None => before.grants.retain(|held| !held.privileged),
-    }
-    before
-}
-
 /// Does the work of one system, from wherever an earlier attempt left it.
 pub(crate) async fn run(
     system: &System<'_>,
@@ -180,11 +91,11 @@ pub(crate) async fn run(
         }
         Earlier::Hindered(fault) => return failed(system, case, record, fault).await,
     }
-    if is_bounded(system, case, &person).await? && !is_needed(system, &person) {
+    let target = Target::of(system, case, &person).await?;
+    if target.is_for_nothing(system, &person) {
         let why = format!("the role {} needs no account here", person.role);
         return set_aside(system, case, record, EventKind::AccessRestored, why).await;
     }
-    let target = Target::of(system, case, &person).await?;
     let outlook = restore::survey(system.adapter, system.http, &person, target.wanted()).await;
     let outlook = match outlook {
         Ok(outlook) => outlook,

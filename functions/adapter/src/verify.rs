@@ -1,6 +1,6 @@
 //! The delayed, independent read: what was revoked or given back is read again, from nothing but the person.
 
-use crate::{System, handover, internal, restore, revocation, stored};
+use crate::{System, handover, internal, restore, revocation, stored, target::Target};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
     case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus},
@@ -30,7 +30,7 @@ pub(crate) async fn verify(
     }
     let read = match case.mode {
         Mode::Reactivate => {
-            let target = restore::Target::of(system, case, &person).await?;
+            let target = Target::of(system, case, &person).await?;
             restore::left(system, &target, &person, &record).await
         }
         Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,

@@ -34,6 +34,7 @@ pub(crate) async fn rehired(
     }
     // Whoever is here already may have come to another desk.
     let Some(left) = left else { return take::changed(webhook, event, user, person).await };
+    let person = moved(webhook, event, user, person).await?;
     let person = up_to_date(webhook, user, person).await?;
     let wanted = Reactivation {
         trigger: take::trigger(webhook, event),
@@ -58,6 +59,29 @@ async fn left_by(webhook: &Webhook<'_>, person: &Person) -> Result<Option<CaseRe
 
 fn has_not_begun(left: &CaseRecord) -> bool {
     matches!(left.status, CaseStatus::Recorded | CaseStatus::Held) && holds::may_cancel(left).is_ok()
+}
+
+/// Whoever was suspended still holds what their old role needed. Where they come back to another one, that goes as with every
+/// change of role, by a case of its own.
+async fn moved(
+    webhook: &Webhook<'_>,
+    event: &HrEvent,
+    user: &HrUser,
+    person: Person,
+) -> Result<Person, Problem> {
+    if person.status != PersonStatus::Suspended {
+        return Ok(person);
+    }
+    let mut after = user.facts.told_of(&person, user.email.as_deref());
+    after.version += 1;
+    // The event itself opens the way back.
+    let Some(request) = take::moves(webhook, event, user, "leaver", (&person, &mut after)).await? else {
+        return Ok(person);
+    };
+    let (store, workflow, policy) = (webhook.store, webhook.workflow, webhook.policy);
+    take::told(intake::submit(store, workflow, policy, &after, &request, webhook.now).await)?;
+    let now = webhook.store.person(&person.username).await.map_err(stored)?;
+    now.ok_or_else(|| unknown(user.username.as_str()))
 }
 
 /// The record of whoever comes back, with what the event tells: their role decides what they get. Written first, so that no

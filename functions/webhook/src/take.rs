@@ -119,7 +119,7 @@ fn mark(webhook: &Webhook<'_>, event: &HrEvent) -> EventMark {
 /// Writes an event down together with the record that it keeps current. Whoever loses a race against another write is asked to
 /// send the event again: what they know of the person may be old.
 pub(crate) async fn keep(webhook: &Webhook<'_>, event: &HrEvent, person: Option<Person>) -> Answer {
-    let opening = Opening { mark: mark(webhook, event), person, case: None, measure: None };
+    let opening = Opening { mark: mark(webhook, event), person, case: None, measure: None, ahead: None };
     let duplicate = match webhook.store.record(&opening).await {
         Ok(Recorded::New) => false,
         Ok(Recorded::Known(mark)) if mark.body == event.body => true,
@@ -172,38 +172,54 @@ pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUse
         return keep(webhook, event, None).await;
     }
     after.version += 1;
-    if Position::of(&person) == Position::of(&after) || person.status != PersonStatus::Active {
+    let Some(request) = moves(webhook, event, user, HRIS, (&person, &mut after)).await? else {
         return keep(webhook, event, Some(after)).await;
-    }
-    let change = match Change::between(webhook.policy, &person, &after) {
-        Ok(change) => change,
-        Err(NoProfile(role)) => {
-            let detail = format!(
-                "nothing is taken by a change of role: policy has no profile for `{role}`. Look at what they have"
-            );
-            open_finding(webhook, event, &user.username, "no_profile", &detail).await?;
-            return keep(webhook, event, Some(after)).await;
-        }
-    };
-    if change.is_nothing() {
-        return keep(webhook, event, Some(after)).await;
-    }
-    after.moving = Some(CaseId::of_trigger(HRIS, &event.id));
-    let transition = Duration::from_secs(webhook.policy.timing.role_change_seconds.into());
-    let reason = user.reason.clone().unwrap_or_else(|| {
-        format!("{} in {} is {} in {} now", person.role, person.department, after.role, after.department)
-    });
-    let request = Request {
-        reason,
-        effective_at: event.effective_at.max(event.at).plus(transition),
-        moves: Some(Moved { change, after: after.clone() }),
-        ..request(webhook, event, user, Mode::Partial)
     };
     let (store, workflow, policy) = (webhook.store, webhook.workflow, webhook.policy);
     match intake::submit(store, workflow, policy, &after, &request, webhook.now).await {
         Err(Refused::Store(StoreError::Conflict)) => Err(changed_meanwhile()),
         other => told(other),
     }
+}
+
+/// What the case takes that a change of role or department opens, under the name of whoever opens it; `None` where there is
+/// nothing to take.
+pub(crate) async fn moves(
+    webhook: &Webhook<'_>,
+    event: &HrEvent,
+    user: &HrUser,
+    source: &str,
+    (person, after): (&Person, &mut Person),
+) -> Result<Option<Request>, Problem> {
+    // Whoever is suspended, or is to leave, may come back, and would do so with what they still hold.
+    if Position::of(person) == Position::of(after) || person.status == PersonStatus::Left {
+        return Ok(None);
+    }
+    let change = match Change::between(webhook.policy, person, after) {
+        Ok(change) => change,
+        Err(NoProfile(role)) => {
+            let detail = format!(
+                "nothing is taken by a change of role: policy has no profile for `{role}`. Look at what they have"
+            );
+            open_finding(webhook, event, &user.username, "no_profile", &detail).await?;
+            return Ok(None);
+        }
+    };
+    if change.is_nothing() {
+        return Ok(None);
+    }
+    after.moving = Some(CaseId::of_trigger(source, &event.id));
+    let transition = Duration::from_secs(webhook.policy.timing.role_change_seconds.into());
+    let reason = user.reason.clone().unwrap_or_else(|| {
+        format!("{} in {} is {} in {} now", person.role, person.department, after.role, after.department)
+    });
+    Ok(Some(Request {
+        trigger: Trigger { source: source.to_owned(), ..trigger(webhook, event) },
+        reason,
+        effective_at: event.effective_at.max(event.at).plus(transition),
+        moves: Some(Moved { change, after: after.clone() }),
+        ..request(webhook, event, user, Mode::Partial)
+    }))
 }
 
 /// Who is meant. Username, number and e-mail must all point at one person; anything else is a finding for a human.

@@ -38,11 +38,6 @@ pub const QUOTAS: &[Quota] = &[
     Quota { writes_only: true, ..quota("slack", ("scim", "Users"), "scim_users", 180, 30) },
 ];
 
-/// The published quotas that are kept to: of which system, for calls whose path begins how, whether for writes alone.
-pub fn published() -> impl Iterator<Item = (&'static str, &'static str, bool, Budget)> {
-    QUOTAS.iter().map(|quota| (quota.system, quota.path, quota.writes_only, quota.budget))
-}
-
 /// A connection's place among all that reach the same system.
 pub(crate) struct Pace {
     system: String,

@@ -234,9 +234,10 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
     let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
     // Whoever left, left by the case by which they left: what the end of an exception takes afterwards changes nothing in that.
     let afterwards = request.measure.is_some() && person.status != PersonStatus::Active;
-    // A suspension of somebody who is leaving, or is suspended already, changes nothing in that either.
+    // A suspension of somebody who is leaving changes nothing in that either.
     let becomes = request.mode.puts().filter(|becomes| {
-        let moves = *becomes == PersonStatus::Leaving || person.status == PersonStatus::Active;
+        let is_here = matches!(person.status, PersonStatus::Active | PersonStatus::Suspended);
+        let moves = *becomes == PersonStatus::Leaving || is_here;
         !request.dry_run && !afterwards && moves
     });
     case.person_was = becomes.map(|_| Standing {
@@ -252,7 +253,7 @@ pub fn open(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
     });
     let mark = mark(&request.trigger, Some(case_id), now);
     let person = leaving.or_else(|| request.moves.as_ref().map(|moved| moved.after.clone()));
-    Opening { mark, person, case: Some((case, queued)), measure: None }
+    Opening { mark, person, case: Some((case, queued)), measure: None, ahead: None }
 }
 
 fn mark(trigger: &Trigger, case_id: Option<CaseId>, now: Timestamp) -> EventMark {
@@ -309,6 +310,31 @@ fn also<'a>(opening: &mut Opening, systems: impl Iterator<Item = &'a SystemId>) 
     }
 }
 
+/// A suspension of somebody who is to leave later comes before that: where the termination is called off, they are suspended.
+async fn comes_before(
+    store: &dyn CaseStore,
+    person: &Person,
+    opening: &mut Opening,
+) -> Result<(), StoreError> {
+    let suspends = |case: &CaseRecord| case.mode == Mode::Suspend && !case.dry_run && case.measure.is_none();
+    let Some((case, _)) = opening.case.as_mut().filter(|(case, _)| suspends(case)) else { return Ok(()) };
+    let Some(left_by) = person.case.as_ref().filter(|_| person.status == PersonStatus::Leaving) else {
+        return Ok(());
+    };
+    let has_not_begun = |of: &CaseRecord| matches!(of.status, CaseStatus::Recorded | CaseStatus::Held);
+    let Some(mut ahead) = store.case(left_by).await?.filter(has_not_begun) else { return Ok(()) };
+    let Some(was) = ahead.person_was.take() else { return Ok(()) };
+    ahead.person_was = Some(Standing {
+        status: PersonStatus::Suspended,
+        case: Some(case.case_id.clone()),
+        role: was.role.clone(),
+    });
+    ahead.version += 1;
+    case.person_was = Some(was);
+    opening.ahead = Some(ahead);
+    Ok(())
+}
+
 /// Records what a trigger opens and starts its execution: `opening` says what is written, given the person as they are.
 async fn take(
     store: &dyn CaseStore,
@@ -322,6 +348,7 @@ async fn take(
     let mut person = person.clone();
     for _ in 0..TRIES {
         let mut opening = opening(&person);
+        comes_before(store, &person, &mut opening).await?;
         if let Some((case, _)) = opening.case.as_ref().filter(|(case, _)| case.status == CaseStatus::Held) {
             let gone = deciding::gone(store, &policy.approvals).await?;
             opening.measure = holds::request_for(policy, gone, &person, case, holds::PROTECTED, now);

@@ -75,6 +75,8 @@ pub struct Opening {
     pub case: Option<(CaseRecord, Vec<SystemRecord>)>,
     /// The measure that asks for the decision about a case that is held from its beginning.
     pub measure: Option<Measure>,
+    /// A case that has not begun, and before which this one comes.
+    pub ahead: Option<CaseRecord>,
 }
 
 /// What recording a trigger came to.

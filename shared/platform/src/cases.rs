@@ -180,6 +180,9 @@ impl DynamoCases {
         if let Some(measure) = &opening.measure {
             writes.push(self.put_in_transaction(item::of_measure(measure)?, 1)?);
         }
+        if let Some(ahead) = &opening.ahead {
+            writes.push(self.put_in_transaction(item::of_case(ahead)?, ahead.version)?);
+        }
         Ok(writes)
     }
 }

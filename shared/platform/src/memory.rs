@@ -146,6 +146,9 @@ impl CaseStore for MemoryCases {
         if let Some(measure) = &opening.measure {
             writes.push((item::Key::measure(&measure.measure_id), 1, print(measure)?));
         }
+        if let Some(ahead) = &opening.ahead {
+            writes.push((item::Key::case(&ahead.case_id), ahead.version, print(ahead)?));
+        }
         let mut table = lock(&self.0);
         if !writes.iter().all(|(key, version, _)| table.fits(key, *version)) {
             return Err(StoreError::Conflict);

@@ -28,6 +28,11 @@ fn asks(path: &'static str, summary: &'static str, roles: &'static str, body: &s
 }
 
 pub(super) fn routes() -> Vec<Route> {
+    asked().into_iter().chain(told()).collect()
+}
+
+/// What is asked for, and decided by somebody else.
+fn asked() -> Vec<Route> {
     const BOTH: &str = "security, hr";
     vec![
         asks(
@@ -68,6 +73,12 @@ pub(super) fn routes() -> Vec<Route> {
             "AskRestoreFrom",
         ),
         asks("/api/v1/cases/{id}/restore", "Ask for what a case took", BOTH, "AskRestore"),
+    ]
+}
+
+/// What is known of somebody, and of what was asked for.
+fn told() -> Vec<Route> {
+    vec![
         route(
             "get",
             "/api/v1/employees/{id}/access",

@@ -56,7 +56,7 @@ pub async fn submit_line(
     let opening = |person: &Person| {
         if stands_by(person, line.mode).is_some() && person.case != later {
             let mark = mark(&request.trigger, person.case.clone(), now);
-            return Opening { mark, person: None, case: None, measure: None };
+            return Opening { mark, person: None, case: None, measure: None, ahead: None };
         }
         let mut opening = open(person, &request, policy, now);
         measures::note_holds(&mut opening, &held, now);

@@ -207,5 +207,6 @@ fn open(
         person: returning,
         case: Some((case, queued)),
         measure: None,
+        ahead: None,
     }
 }

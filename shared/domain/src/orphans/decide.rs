@@ -306,7 +306,8 @@ async fn by_hand(
     };
     let system = task_of(&mut case, orphan, owner, desk);
     let mark: EventMark = opening.mark;
-    let opening = Opening { mark, person: None, case: Some((case, vec![system])), measure: None };
+    let opening =
+        Opening { mark, person: None, case: Some((case, vec![system])), measure: None, ahead: None };
     match desk.cases.record(&opening).await? {
         Recorded::New | Recorded::Known(_) => Ok(case_id),
     }

@@ -219,7 +219,7 @@ impl Sections {
         found.extend(self.approvals.iter().filter_map(|of| of.check().err()).map(at));
         found.extend(self.brake.iter().filter_map(|of| of.check().err()).map(at));
         found.extend(self.ledger.iter().filter_map(values::ledger));
-        let known_system = |system: &SystemId| self.systems.contains_key(system);
+        let known_system = |system: &SystemId| known.contains(system.as_str());
         let inactivity = self.inactivity.iter().filter_map(|of| of.check(known_system).err());
         found.extend(inactivity.map(|why| ("inactivity".to_owned(), why)));
         let said = |(place, why): (&str, &str)| (place.to_owned(), why.to_owned());

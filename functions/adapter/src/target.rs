@@ -1,0 +1,131 @@
+//! What a case gives back in a system: what there was before the case that it restores, as far as their role may have it now.
+
+use crate::{System, stored};
+use leaver_adapters::restore::Wanted;
+use leaver_domain::{
+    case::{CaseRecord, Mode, Standing},
+    fault::Fault,
+    id::CaseId,
+    inventory::Inventory,
+    person::{Person, PersonStatus},
+    transfers::{Transfer, TransferState},
+};
+use std::collections::BTreeSet;
+
+/// Most cases before one another by which somebody was shut.
+const MOST_BEFORE: usize = 8;
+
+pub(crate) struct Target {
+    pub(crate) before: Option<Inventory>,
+    /// What there was before, where not all of it comes back.
+    pub(crate) whole: Option<Inventory>,
+    pub(crate) permissions: BTreeSet<String>,
+    /// What somebody else owns by now.
+    pub(crate) given: Vec<String>,
+    is_bounded: bool,
+}
+
+impl Target {
+    pub(crate) async fn of(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<Self, Fault> {
+        let past = match &case.restores {
+            Some(earlier) => past(system, earlier, person).await?,
+            None => Past::default(),
+        };
+        let given = given(system, case).await?;
+        let permissions = case.permissions_in(system.id);
+        let by_role = case.by_role || past.by_role;
+        let has_profile = system.policy.profile(person).is_some();
+        let has_moved = past.has_moved && has_profile && system.policy.governed().contains(system.id);
+        if !by_role && !has_moved {
+            return Ok(Self { before: past.before, whole: None, permissions, given, is_bounded: false });
+        }
+        let mut needed = past.before.clone().map(|before| needed(system, person, before));
+        if let Some(needed) = needed.as_mut().filter(|_| by_role) {
+            // Whoever is hired anew logs in anew: no key of theirs becomes good again.
+            needed.credentials.clear();
+        }
+        Ok(Self { before: needed, whole: past.before, permissions, given, is_bounded: true })
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted { before: self.before.as_ref(), permissions: &self.permissions }
+    }
+
+    /// Whether no more comes back than what the person's role needs now, and it needs no account here.
+    pub(crate) fn is_for_nothing(&self, system: &System<'_>, person: &Person) -> bool {
+        self.is_bounded && !is_needed(system, person)
+    }
+}
+
+/// What somebody else owns since the case that is restored.
+async fn given(system: &System<'_>, case: &CaseRecord) -> Result<Vec<String>, Fault> {
+    let Some(earlier) = &case.restores else { return Ok(Vec::new()) };
+    let record = system.store.system(earlier, system.id).await.map_err(stored)?;
+    let transfers = record.map(|record| record.transfers).unwrap_or_default();
+    let gone = |one: &&Transfer| matches!(one.state, TransferState::Running | TransferState::Done);
+    let named = |one: &Transfer| {
+        let to = one.to.as_ref().map(|to| format!(" went to {to}")).unwrap_or_default();
+        format!("ownership of {} {}{to}", one.kind, one.name)
+    };
+    Ok(transfers.iter().filter(gone).map(named).collect())
+}
+
+/// What somebody had.
+#[derive(Default)]
+struct Past {
+    before: Option<Inventory>,
+    /// Whether it was to come back before, and then only as far as their role needed it.
+    by_role: bool,
+    /// Whether they had another role then.
+    has_moved: bool,
+}
+
+/// What there was before a case. Where that was nothing of use, because an earlier one had shut them by then and nothing had
+/// come back yet: what there was before that one.
+async fn past(system: &System<'_>, earlier: &CaseId, person: &Person) -> Result<Past, Fault> {
+    let before = system.store.before(earlier, system.id).await.map_err(stored)?;
+    let mut past = Past { before, ..Past::default() };
+    let mut case = system.store.case(earlier).await.map_err(stored)?;
+    for _ in 0..MOST_BEFORE {
+        let was = case.as_ref().and_then(|case| case.person_was.clone());
+        let role = was.as_ref().and_then(|was| was.role.as_ref());
+        past.has_moved |= role.is_some_and(|role| *role != person.role);
+        if past.before.as_ref().is_some_and(|before| before.is_active() && !before.grants.is_empty()) {
+            break;
+        }
+        let Some(Standing { status, case: Some(by), .. }) = was else { break };
+        case = system.store.case(&by).await.map_err(stored)?;
+        if status == PersonStatus::Active {
+            let Some(back) = case.filter(|case| case.mode == Mode::Reactivate) else { break };
+            let Some(restores) = back.restores else { break };
+            past.by_role |= back.by_role;
+            case = system.store.case(&restores).await.map_err(stored)?;
+        }
+        if let Some(shut) = &case {
+            let older = system.store.before(&shut.case_id, system.id).await.map_err(stored)?;
+            if past.before.is_none() || older.as_ref().is_some_and(Inventory::is_active) {
+                past.before = older.or(past.before);
+            }
+        }
+    }
+    Ok(past)
+}
+
+/// Whether the role that somebody has now needs an account here. Where no role has to do with a system, everybody does.
+fn is_needed(system: &System<'_>, person: &Person) -> bool {
+    let governed = system.policy.governed().contains(system.id);
+    let profile = system.policy.profile(person);
+    !governed || profile.is_none_or(|profile| profile.needs(system.id).is_some())
+}
+
+/// What of an earlier state somebody's role needs now. Of a role of which nothing is known, what gives no power.
+fn needed(system: &System<'_>, person: &Person, mut before: Inventory) -> Inventory {
+    let profile = system.policy.profile(person);
+    match profile.and_then(|profile| profile.needs(system.id)) {
+        Some(names) => {
+            before.grants.retain(|held| names.iter().any(|name| system.adapter.is_named(held, name)));
+        }
+        None => before.grants.retain(|held| !held.privileged),
+    }
+    before
+}
