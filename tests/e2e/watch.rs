@@ -51,7 +51,9 @@ pub(crate) async fn the_canary_is_let_go_its_credentials_are_refused_and_it_come
     let (status, _, answer) = house.raw(held).await;
     assert!((200..300).contains(&status), "{answer}");
     let tick = async |step: &str| {
-        invoke(&house, "leaver-local-canary", &json!({"step": step})).await["night"].clone()
+        let said = invoke(&house, "leaver-local-canary", &json!({"step": step})).await;
+        assert!(said["night"].is_object(), "{said}");
+        said["night"].clone()
     };
     let night = tick("begin").await;
     assert_eq!((&night["stage"], &night["before"]["okta"]), (&json!("gone"), &json!("works")), "{night}");

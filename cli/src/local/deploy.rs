@@ -128,9 +128,11 @@ pub(super) async fn deploy(
     let resources = template.lines().filter(|line| line.starts_with("    Type: AWS::")).count();
     let unchanged = !create_or_update(aws).await?;
     state.outputs = settled(aws, &mut step, resources, unchanged).await?;
-    // Of the template the emulator leaves out that the bucket's objects can be locked.
-    if let Some(bucket) = state.outputs.get("EvidenceBucketName") {
-        aws.put(&format!("{bucket}?object-lock"), LOCKABLE.to_vec()).await?;
+    // Of the template the emulator leaves out that the buckets' objects can be locked.
+    for name in ["EvidenceBucketName", "ArchiveBucketName"] {
+        if let Some(bucket) = state.outputs.get(name) {
+            aws.put(&format!("{bucket}?object-lock"), LOCKABLE.to_vec()).await?;
+        }
     }
     state.deployed = Some(digest);
     state.write(&env.dir)?;
