@@ -142,6 +142,7 @@ pub(crate) const KNOWN: &[Known] = &[
         "the token endpoint of RFC 7523, which no API description of Google has",
     ),
     known("microsoft_365", "GET /auditLogs/signIns: query parameter $skiptoken is not described", NEXT),
+    known("microsoft_365", "GET /users: query parameter $skiptoken is not described", NEXT),
     known(
         "microsoft_365",
         "GET /users/{user-id}/appRoleAssignments: query parameter $skiptoken is not described",

@@ -3,10 +3,14 @@
 use crate::exchange::Exchange;
 use leaver_adapters::{
     Part, Spec,
+    handover::{self, Inherited},
     restore::{self, Wanted},
     run,
 };
-use leaver_domain::{inventory::GrantKind, person::Person};
+use leaver_domain::{
+    inventory::{GrantKind, Inventory},
+    person::Person,
+};
 use leaver_tests::sandbox::{Connected, Stage, full_scope, now, person, restored, risk_settings};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,10 +55,26 @@ async fn life(to: &Connected, who: &Person, writes: bool) {
         let outlook = restore::survey(adapter, &to.http, who, wanted).await.expect("an account");
         restore::restore(adapter, &to.http, who, wanted, outlook, &BTreeSet::new()).await;
     }
+    hand_over(to, &survey.found).await;
     // Twice: what a vendor answers to the second attempt is described as well.
     let before = revoke(to, who, None).await.found;
     revoke(to, who, None).await;
     restored(to, who, &before).await;
+}
+
+/// Gives what can be given to somebody else to Jane, and looks how far that is.
+async fn hand_over(to: &Connected, found: &Inventory) {
+    let adapter = to.adapter.as_ref();
+    let assets = handover::movable(adapter, found);
+    if assets.is_empty() {
+        return;
+    }
+    let heir = handover::inherit(adapter, &to.http, &person("jane.smith")).await.expect("a reading");
+    let Inherited::By(heir) = heir else { return };
+    for asset in &assets {
+        handover::ask(adapter, &to.http, found, asset, &heir).await.expect("a transfer");
+        adapter.transferred(&to.http, found, &asset.id, &heir.account).await.expect("a reading");
+    }
 }
 
 /// The roster, to its end.

@@ -352,7 +352,11 @@ fn tags_xml(tags: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 fn group_xml(name: &str) -> String {
-    let (id, arn) = (format!("AGPALOCAL{name}"), format!("arn:aws:iam::{ACCOUNT}:group/{name}"));
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let (id, arn) = (
+        format!("AGPALOCAL{:0>12}", plain.to_ascii_uppercase()),
+        format!("arn:aws:iam::{ACCOUNT}:group/{name}"),
+    );
     elements(&[("Path", "/"), ("GroupName", name), ("GroupId", &id), ("Arn", &arn), ("CreateDate", made())])
 }
 
