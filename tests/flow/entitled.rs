@@ -220,3 +220,23 @@ proptest! {
         })?;
     }
 }
+
+/// Two suspensions and returns, and between them a permission was taken on its own: the second return does not bring it back.
+#[tokio::test]
+async fn what_was_taken_on_its_own_stays_taken() {
+    let held: Grants = BTreeSet::from(["a".to_owned()]);
+    let profile = Profile(BTreeMap::from([("github".parse().unwrap(), held)]));
+    let mut life = Life::new([profile.clone(), profile.clone(), profile]).await;
+    for nothing in [false, true] {
+        if nothing {
+            life.world.begin_with("github", ROBIN, Some(&Grants::new()));
+        }
+        for kind in ["suspended", "reinstated"] {
+            life.happens(&Happens { kind, role: 0, carried_out: true }).await;
+        }
+        life.carry_out().await;
+        let found = life.world.system("github").found(ROBIN);
+        assert!(found.is_active());
+        assert_eq!(found.grants.is_empty(), nothing, "{:?}", found.grants);
+    }
+}

@@ -96,6 +96,10 @@ async fn past(system: &System<'_>, earlier: &CaseId, person: &Person) -> Result<
         let Some(Standing { status, case: Some(by), .. }) = was else { break };
         case = system.store.case(&by).await.map_err(stored)?;
         if status == PersonStatus::Active {
+            // They could use it: what they had been without since then was taken from them on its own.
+            if past.before.as_ref().is_some_and(Inventory::is_active) {
+                break;
+            }
             let Some(back) = case.filter(|case| case.mode == Mode::Reactivate) else { break };
             let Some(restores) = back.restores else { break };
             past.by_role |= back.by_role;
