@@ -16,6 +16,7 @@ mod failures;
 mod forcing;
 mod handover;
 mod held;
+mod hindsight;
 mod intake;
 mod measures;
 mod named;

@@ -1,5 +1,6 @@
 //! A night: every system lists its accounts, HR's people are held against them, and somebody decides about what is left over.
 
+use leaver_adapter::Step;
 use leaver_adapters::http::Command;
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Mode, SystemStatus},
@@ -33,7 +34,7 @@ async fn house() -> House {
 /// Has everything listed and judges it.
 async fn night(house: &House) -> leaver_reconcile::Reconciled {
     for system in SIX {
-        house.list(system).await.expect(system);
+        house.step_of_system(&house.cases, system, Step::Roster).await.expect(system);
     }
     house.reconcile(&house.cases, now()).await.expect("a night")
 }
@@ -126,19 +127,19 @@ async fn a_reading_that_fails_says_nothing_and_goes_on_where_it_stopped() {
     // The same night again, in a house whose lists are not there yet: what was read before the fault is not read again.
     let house = House { policy: house.policy.clone(), ..House::new().await };
     house.stage.fault(json!({"system": "okta", "status": 500, "skip": 3})).await;
-    house.list("okta").await.expect_err("a fault");
+    house.step_of_system(&house.cases, "okta", Step::Roster).await.expect_err("a fault");
     let kept = house.cases.parts(&"okta".parse().expect("an id")).await.expect("the store").len();
     assert_eq!(kept, 3, "the pages that came");
     assert!(house.reconcile(&house.cases, now()).await.expect("a night").unread.len() == SIX.len());
     house.stage.clear().await;
     let before = house.stage.requests("okta").await.len();
-    house.list("okta").await.expect("the rest");
+    house.step_of_system(&house.cases, "okta", Step::Roster).await.expect("the rest");
     let first = house.stage.requests("okta").await[before].clone();
     assert_eq!(first["query"]["after"], "6", "{first}");
     let judged = house.reconcile(&house.cases, now()).await.expect("a night");
     assert_eq!(judged.unread.len(), SIX.len() - 1);
     let before = house.stage.requests("okta").await.len();
-    house.list("okta").await.expect("nothing to do");
+    house.step_of_system(&house.cases, "okta", Step::Roster).await.expect("nothing to do");
     assert_eq!(house.stage.requests("okta").await.len(), before, "a whole roster is not read twice");
 }
 
@@ -147,7 +148,7 @@ async fn a_night_that_dies_anywhere_is_finished_by_the_next_try() {
     let house = house().await;
     has_left(&house, "goran.fischer02").await;
     for system in SIX {
-        house.list(system).await.expect(system);
+        house.step_of_system(&house.cases, system, Step::Roster).await.expect(system);
     }
     let whole = House { policy: house.policy.clone(), cases: house.cases.copy(), ..House::new().await };
     let wanted = whole.reconcile(&whole.cases, now()).await.expect("a night").open;
@@ -383,7 +384,7 @@ async fn whoever_was_suspended_for_inactivity_comes_back_by_their_manager() {
 async fn nobody_is_suspended_while_a_system_whose_logins_count_is_not_read() {
     let house = house().await;
     for system in SIX.into_iter().filter(|system| *system != "okta") {
-        house.list(system).await.expect(system);
+        house.step_of_system(&house.cases, system, Step::Roster).await.expect(system);
     }
     let judged = house.reconcile(&house.cases, now()).await.expect("a night");
     assert_eq!(judged.inactive.not.as_deref(), Some("okta is not read yet"));

@@ -297,6 +297,14 @@ impl CaseStore for Failing<'_> {
     ) -> Result<Vec<(CaseId, SystemId)>, StoreError> {
         self.go(self.inner.transfers_due(now, limit)).await
     }
+    async fn logs_due(
+        &self,
+        system: &SystemId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        self.go(self.inner.logs_due(system, now, limit)).await
+    }
     async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.archives_due(now, limit)).await
     }

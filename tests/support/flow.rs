@@ -208,16 +208,16 @@ impl House {
         Ok(output.status)
     }
 
-    /// Has one system's accounts listed, as an item of a night's execution does.
-    pub async fn list(&self, system: &str) -> Result<(), Fault> {
+    /// A step of one system that is about no case: the accounts of a night are listed, or the logs read that are owed.
+    pub async fn step_of_system(&self, store: &dyn CaseStore, system: &str, step: Step) -> Result<(), Fault> {
         let (id, time): (SystemId, _) = (system.parse().expect("an id"), Duration::from_secs(20));
         let to = match self.policy.custom(&id) {
             Some(custom) => self.stage.connect_custom(system, custom, time),
             None => self.stage.connect(system, time),
         };
-        let (adapter, http, policy, store) = (to.adapter.as_ref(), &to.http, &self.policy, &self.cases);
+        let (adapter, http, policy) = (to.adapter.as_ref(), &to.http, &self.policy);
         let system = System { id: &id, adapter, http, policy, store, rosters: &self.cases, gathering: None };
-        let input = Input { case_id: None, step: Step::Roster };
+        let input = Input { case_id: None, step };
         leaver_adapter::handle(&system, input).await.map(|_| ())
     }
 

@@ -143,7 +143,7 @@ pub(crate) fn settle(
 }
 
 /// Whether nobody else is at this record: the case has come to rest, or this system has while the case waits for others.
-fn is_free(case: &CaseRecord, record: &SystemRecord) -> bool {
+pub(crate) fn is_free(case: &CaseRecord, record: &SystemRecord) -> bool {
     use SystemStatus::{Denied, ManualTask, NotApplicable, Verified};
     let rests = matches!(record.status, Verified | NotApplicable | ManualTask | Denied);
     case.status.is_settled() || (case.status == CaseStatus::Running && !case.is_closing() && rests)

@@ -6,6 +6,7 @@
 mod ending;
 mod gate;
 mod handover;
+mod logs;
 mod neighbours;
 mod restore;
 mod reverify;
@@ -66,6 +67,8 @@ pub enum Step {
     Check,
     /// List all accounts.
     Roster,
+    /// Read the logs that are still owed.
+    Logs,
     /// Look after transfers of ownership that are open.
     Transfers,
 }
@@ -73,7 +76,7 @@ pub enum Step {
 /// One item of the Map.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Input {
-    /// The case; `None` in a check, and where accounts are listed.
+    /// The case; `None` in a check, and where accounts or logs are read.
     #[serde(default)]
     pub case_id: Option<CaseId>,
     /// Which part of the work.
@@ -125,6 +128,10 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         roster::run(system).await?;
         return Ok(output(None));
     }
+    if input.step == Step::Logs {
+        logs::read_owed(system).await?;
+        return Ok(output(None));
+    }
     let id = input.case_id.as_ref().ok_or_else(|| internal("the item names no case"))?;
     let case = system.store.case(id).await.map_err(stored)?;
     let case = case.ok_or_else(|| internal(format!("there is no case {id}")))?;
@@ -143,7 +150,7 @@ pub async fn handle(system: &System<'_>, input: Input) -> Result<Output, Fault> 
         Step::Run if case.mode == Mode::Reactivate => restore::run(system, &case, record).await?,
         Step::Run => run::run(system, &case, record).await?,
         Step::Reverify => reverify::reverify(system, &case, record).await?,
-        Step::Verify | Step::Check | Step::Roster | Step::Transfers => {
+        Step::Verify | Step::Check | Step::Roster | Step::Logs | Step::Transfers => {
             verify::verify(system, &case, record).await?
         }
     };

@@ -14,6 +14,7 @@ use leaver_adapters::{
 use leaver_domain::{
     case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
     fault::Fault,
+    hindsight,
     ledger::{EventKind, Outcome},
     person::Person,
     risk::RiskLevel,
@@ -107,6 +108,7 @@ async fn begin(
         }
     }
     record.risk = Some(survey.risk.clone());
+    record.log_due = survey.log_owed.then(|| hindsight::first(system.now()));
     record.attempts += 1;
     record.fault = None;
     record.status = SystemStatus::Running;

@@ -58,6 +58,9 @@ pub struct Input {
     /// The batch that is to be fed, where it is one.
     #[serde(default)]
     pub batch: Option<BatchId>,
+    /// Whether the logs that are still owed are to be read.
+    #[serde(default)]
+    pub logs: bool,
     /// The case whose open transfers of ownership are to be looked after, where it is that.
     #[serde(default)]
     pub transfers: Option<CaseId>,
@@ -70,7 +73,7 @@ pub struct Item {
     pub case_id: Option<CaseId>,
     /// The system.
     pub system: String,
-    /// `run`, `check`, `reverify`, `roster` or `transfers`.
+    /// `run`, `check`, `reverify`, `roster`, `logs` or `transfers`.
     pub step: &'static str,
 }
 
@@ -114,6 +117,9 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     if input.roster.is_some() {
         let systems = plan.policy.automatic().map(|system| item(None, system.as_str(), "roster")).collect();
         return Ok(Output { systems, ..empty() });
+    }
+    if input.logs {
+        return Ok(Output { systems: owing(plan).await?, ..empty() });
     }
     if let Some(case) = input.transfers {
         let records = plan.store.systems(&case).await.map_err(store)?;
@@ -169,6 +175,17 @@ async fn again(plan: &Plan<'_>, reverify: &Target) -> Result<Vec<Item>, Fault> {
     let systems = plan.store.systems(id).await.map_err(store)?;
     let read = systems.iter().filter(|record| watch::passed_over(record, plan.policy).is_none());
     Ok(read.map(|record| item(Some(id.clone()), record.system.as_str(), "reverify")).collect())
+}
+
+/// The systems whose log is still to be read for somebody.
+async fn owing(plan: &Plan<'_>) -> Result<Vec<Item>, Fault> {
+    let mut systems = Vec::new();
+    for system in plan.policy.automatic() {
+        if !plan.store.logs_due(system, plan.now, 1).await.map_err(store)?.is_empty() {
+            systems.push(item(None, system.as_str(), "logs"));
+        }
+    }
+    Ok(systems)
 }
 
 fn missing(id: &CaseId) -> Fault {

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 const LIMIT: usize = 200;
 /// Most open tasks that are looked through: those that were handed on already stay in the list.
 const TASKS: usize = 1_000;
-/// For how long, in seconds, one execution looks after a case's transfers.
+/// For how long, in seconds, one execution looks after a case's transfers, or reads the logs that are owed.
 const SLOT: i64 = 60;
 
 /// What the function works with.
@@ -55,6 +55,8 @@ pub struct Swept {
     pub sealed: usize,
     /// Cases whose open transfers of ownership are looked after.
     pub followed: usize,
+    /// Executions that read the logs that are still owed.
+    pub logs: usize,
     /// Tasks that went to somebody else.
     pub handed_on: usize,
     /// Cases that are through and are looked at again.
@@ -75,7 +77,8 @@ pub async fn handle(sweep: &Sweep<'_>) -> Result<Swept, StoreError> {
     let handed_on = hand_on(sweep, &mut swept).await;
     let looked = watch::look_again(sweep, &mut swept).await;
     let followed = follow(sweep, &mut swept).await;
-    started.and(sealed).and(handed_on).and(looked).and(followed).map(|()| swept)
+    let read = read_logs(sweep, &mut swept).await;
+    started.and(sealed).and(handed_on).and(looked).and(followed).and(read).map(|()| swept)
 }
 
 async fn start_due(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
@@ -129,6 +132,21 @@ async fn follow(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> 
                 swept.failed += 1;
             }
         }
+    }
+    Ok(())
+}
+
+/// Has the logs read that are still owed, of all systems by one execution: it goes through them one after another.
+async fn read_logs(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
+    for system in sweep.policy.automatic() {
+        if sweep.store.logs_due(system, sweep.now, 1).await?.is_empty() {
+            continue;
+        }
+        let execution = Execution::Logs { slot: sweep.now.seconds() / SLOT };
+        if sweep.workflow.start(&execution).await? == Started::New {
+            swept.logs += 1;
+        }
+        break;
     }
     Ok(())
 }

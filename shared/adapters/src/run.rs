@@ -20,6 +20,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// Rounds of apply and read back within one invocation.
 const ROUNDS: u32 = 4;
+/// Longest time that access stays open for the sake of reading what was done with it.
+const LOG_TIME: Duration = Duration::from_secs(10);
 
 /// What is asked of one system for one person.
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ pub struct Survey {
     pub found: Inventory,
     /// What was done with the account lately.
     pub activity: Activity,
+    /// Whether the log could not be read now, so that it has to be read afterwards.
+    pub log_owed: bool,
     /// What the rules say of it.
     pub risk: RiskSummary,
     /// What would be done.
@@ -78,16 +82,33 @@ pub struct Report {
 pub async fn survey(adapter: &dyn Adapter, http: &Reader, job: &Job<'_>) -> Result<Survey, Fault> {
     let found = discover(adapter, http, job.person).await?;
     let since = http.now().minus(job.risk.window());
-    let activity = match &found.account {
-        Some(account) => adapter.activity(http, account, since).await?,
-        None => Activity { since, events: Vec::new(), incomplete: None },
-    };
+    let (activity, log_owed) = lately(adapter, http, &found, since).await;
     let risk = risk::assess(&found, &activity, job.ended, job.risk);
     let plan = asked_of(adapter, job.scope, &found);
     let whole = job.scope.grants.is_none();
     let mut parked = if whole { adapter.revoke(&found) } else { Vec::new() };
     parked.retain(|action| action.stage == Stage::Parked && job.scope.allows(action));
-    Ok(Survey { found, activity, risk, plan, parked })
+    Ok(Survey { found, activity, log_owed, risk, plan, parked })
+}
+
+/// What was done with the account lately, and whether that is still owed: a log that is rationed, away, or not
+/// to be understood keeps nobody's access open. It is read once there is time for it.
+async fn lately(
+    adapter: &dyn Adapter,
+    http: &Reader,
+    found: &Inventory,
+    since: Timestamp,
+) -> (Activity, bool) {
+    let Some(account) = &found.account else {
+        return (Activity { since, events: Vec::new(), incomplete: None }, false);
+    };
+    match adapter.activity(&http.aside(LOG_TIME), account, since).await {
+        Ok(activity) => (activity, false),
+        Err(fault) => {
+            tracing::warn!(system = adapter.spec().id, %fault, "the log is read later");
+            (Activity::unavailable(since, format!("it is read later: {fault}")), true)
+        }
+    }
 }
 
 /// What a reading asks for within a scope. What the scope names is looked up among the grants that are held.

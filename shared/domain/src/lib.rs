@@ -18,6 +18,7 @@ pub mod export;
 pub mod fault;
 pub mod forcing;
 pub mod gathering;
+pub mod hindsight;
 pub mod holds;
 pub mod id;
 pub mod intake;

@@ -209,6 +209,13 @@ pub trait CaseStore: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(CaseId, SystemId)>, StoreError>;
+    /// Cases that took access in a system before its log could be read, the longest owed first, at most this many.
+    async fn logs_due(
+        &self,
+        system: &SystemId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError>;
     /// Cases whose archive is to be made, at most this many.
     async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Measures that placed or released a legal hold which the person's archive does not know of yet, at most this many.

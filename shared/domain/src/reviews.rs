@@ -23,6 +23,8 @@ pub enum ReviewKind {
     Suspension,
     /// A case that takes what was found to be back after a termination.
     Reappeared,
+    /// A case whose log, read after access was taken, shows what would have been asked about before.
+    LateRisk,
     /// The canary's case, after which a revoked credential still worked.
     CanaryAlive,
 }
@@ -35,6 +37,7 @@ impl ReviewKind {
             Self::BreakGlass => "break_glass",
             Self::Suspension => "suspension",
             Self::Reappeared => "reappeared",
+            Self::LateRisk => "late_risk",
             Self::CanaryAlive => "canary_alive",
         }
     }
@@ -53,6 +56,10 @@ impl ReviewKind {
             Self::Suspension => {
                 "Access was shut while something is looked into; what was there is kept as it was. Find out what happened. Then \
                  either give it back with a restore of this case, or end it with a termination, and say here which, and why."
+            }
+            Self::LateRisk => {
+                "The system's log could not be read when access was taken, and was read now. What it shows would have been \
+                 decided about by a human before. See what was done with the access, and what has to follow from that."
             }
             Self::CanaryAlive => {
                 "A credential of the nightly canary still works although it was revoked and read back as gone. See whether the \

@@ -52,6 +52,7 @@ KINDS = [
     "approval_expired", "task_closed", "case_held", "case_released", "case_cancelled", "access_restored",
     "restoration_triggered", "measure_requested", "measure_began", "measure_ended",
     "orphan_found", "orphan_settled", "batch_changed", "case_forced", "ownership_transferred", "data_held", "archive_read",
+    "risk_assessed",
 ]
 REVIEW_KINDS = ("task_opened", "task_closed", "notification_sent", "approval_escalated")
 OUTCOMES = ["success", "failure", "not_applicable", "pending"]

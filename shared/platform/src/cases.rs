@@ -486,6 +486,17 @@ impl CaseStore for DynamoCases {
         Ok(items.iter().filter_map(id).collect())
     }
 
+    async fn logs_due(
+        &self,
+        system: &SystemId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let items = self.due_by(item::logs_of(system), Some(now), limit).await?;
+        let id = |item: &Item| attribute(item, "pk").strip_prefix("CASE#")?.parse().ok();
+        Ok(items.iter().filter_map(id).collect())
+    }
+
     async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.waiting_in("archive", (item::archive_shard, "CASE#"), now, limit).await
     }

@@ -323,6 +323,11 @@ pub(crate) fn seal_due(case: &CaseRecord) -> Timestamp {
 pub(crate) const ASKING: &str = "ASKING";
 /// Where systems with an open transfer of ownership stand in the `due` index, by the instant of the next look.
 pub(crate) const TRANSFERS: &str = "TRANSFERS";
+/// Where the systems of cases stand in the `due` index whose log is still to be read, by the instant of the next try. The name
+/// has the system in it: what one vendor rations keeps no other's log from being read.
+pub(crate) fn logs_of(system: &SystemId) -> String {
+    format!("LOGS#{system}")
+}
 /// Where legal holds that have not arrived at the archive stand in the `due` index.
 pub(crate) const HOLDS: &str = "HOLDS";
 /// Where systems with an open task, and open reviews, stand in the `due` index, by the instant until which it is due.
@@ -342,11 +347,12 @@ pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
     let mut item = item(&Key::system(&record.case_id, &record.system), record.version, record)?;
     let open = record.task.as_ref().filter(|task| task.closed.is_none());
     let due = match (record.awaited(), open) {
-        (Some((_, approval)), _) => Some((ASKING, approval.listed_at())),
-        (None, Some(task)) => Some((TASKS, task.due_at)),
+        (Some((_, approval)), _) => Some((ASKING.to_owned(), approval.listed_at())),
+        (None, Some(task)) => Some((TASKS.to_owned(), task.due_at)),
         (None, None) => None,
     };
-    let due = due.or_else(|| transfers_due(record).map(|at| (TRANSFERS, at)));
+    let due = due.or_else(|| log_due(record).map(|at| (logs_of(&record.system), at)));
+    let due = due.or_else(|| transfers_due(record).map(|at| (TRANSFERS.to_owned(), at)));
     if let Some((group, at)) = due {
         item.insert("due_pk".into(), text(group));
         item.insert("due_sk".into(), text(at.to_string()));
@@ -354,10 +360,19 @@ pub(crate) fn of_system(record: &SystemRecord) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-/// When the open transfers of a system are looked at next. While a human is waited for here, they wait as well.
+/// While a human is waited for here, everything else waits as well.
+fn waits(record: &SystemRecord) -> bool {
+    record.task.as_ref().is_some_and(|task| task.closed.is_none()) || record.awaited().is_some()
+}
+
+/// When the log of a system is tried next.
+pub(crate) fn log_due(record: &SystemRecord) -> Option<Timestamp> {
+    record.log_due.filter(|_| !waits(record))
+}
+
+/// When the open transfers of a system are looked at next: not before its log was read.
 pub(crate) fn transfers_due(record: &SystemRecord) -> Option<Timestamp> {
-    let open = record.task.as_ref().is_some_and(|task| task.closed.is_none());
-    record.transfers_due.filter(|_| !open && record.awaited().is_none())
+    record.transfers_due.filter(|_| !waits(record) && record.log_due.is_none())
 }
 
 /// When the archive of a case is to be made: not before a checkpoint covers what the case came to.

@@ -380,6 +380,18 @@ impl CaseStore for MemoryCases {
         let due = self.all_systems()?.into_iter().filter(due);
         Ok(due.map(|system| (system.case_id, system.system)).take(limit).collect())
     }
+    async fn logs_due(
+        &self,
+        system: &SystemId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let due = |record: SystemRecord| Some((item::log_due(&record)?, record.case_id));
+        let of = self.all_systems()?.into_iter().filter(|record| record.system == *system);
+        let mut due: Vec<(Timestamp, CaseId)> = of.filter_map(due).filter(|(at, _)| *at <= now).collect();
+        due.sort();
+        Ok(due.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
     async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         let due = |case: &CaseRecord| item::archive_due(case).is_some_and(|at| at <= now);
         Ok(self.all_cases()?.into_iter().filter(due).map(|case| case.case_id).take(limit).collect())

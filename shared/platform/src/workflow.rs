@@ -48,6 +48,7 @@ impl Workflow for StepFunctions {
             Execution::Roster { night, .. } => json!({"roster": night}),
             Execution::Reverify { case, day, .. } => json!({"reverify": {"case_id": case, "day": day}}),
             Execution::Batch { batch, .. } => json!({"batch": batch}),
+            Execution::Logs { .. } => json!({"logs": true}),
             Execution::Transfers { case, .. } => json!({"transfers": case}),
         };
         self.begin(&execution.name(), &input).await.map(|(started, _)| started)

@@ -240,6 +240,7 @@ impl Run {
             | Execution::Batch { .. }
             | Execution::Roster { .. }
             | Execution::Reverify { .. }
+            | Execution::Logs { .. }
             | Execution::Transfers { .. } => None,
         };
         let started: Vec<MeasureId> =

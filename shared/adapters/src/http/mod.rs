@@ -226,13 +226,16 @@ struct Core {
     hosts: BTreeMap<&'static str, Url>,
     auth: Auth,
     clock: Clock,
-    deadline: Instant,
     pace: OnceLock<Pace>,
 }
 
 /// Reads from one system. It has no way to send a [`Command`]: a dry run holds nothing else.
 #[derive(Clone)]
-pub struct Reader(Arc<Core>);
+pub struct Reader {
+    core: Arc<Core>,
+    deadline: Instant,
+    aside: bool,
+}
 
 /// Reads from and writes to one system.
 #[derive(Clone)]
@@ -285,12 +288,13 @@ impl Writer {
             hosts.insert(*name, settings.url(name, vendor)?);
         }
         let deadline = Instant::now() + budget;
-        Ok(Self(Reader(Arc::new(Core { client, hosts, auth, clock, deadline, pace: OnceLock::new() }))))
+        let core = Arc::new(Core { client, hosts, auth, clock, pace: OnceLock::new() });
+        Ok(Self(Reader { core, deadline, aside: false }))
     }
 
     /// The same, keeping to the vendor's quotas together with all other connections to the system.
     pub fn paced(self, system: &str, pacer: Arc<dyn Pacer>) -> Self {
-        self.0.0.pace.get_or_init(|| Pace::new(system, pacer));
+        self.0.core.pace.get_or_init(|| Pace::new(system, pacer));
         self
     }
 
@@ -347,9 +351,17 @@ impl Reader {
         Ok(next)
     }
 
+    /// The same for what is worth knowing but not worth waiting for: good for this long at most, and where the vendor asks to
+    /// wait, that is nobody else's business.
+    #[must_use]
+    pub fn aside(&self, time: Duration) -> Self {
+        let deadline = self.deadline.min(Instant::now() + time);
+        Self { core: self.core.clone(), deadline, aside: true }
+    }
+
     /// What the clock says.
     pub fn now(&self) -> Timestamp {
-        (self.0.clock)()
+        (self.core.clock)()
     }
 
     /// Which of these scopes the vendor gives no token for.
@@ -357,18 +369,18 @@ impl Reader {
     /// # Errors
     /// What fetching a token says.
     pub async fn scopes_refused(&self, scopes: &[&'static str]) -> Result<Vec<&'static str>, Fault> {
-        self.0.auth.refused(&self.0.client, scopes, self.now()).await
+        self.core.auth.refused(&self.core.client, scopes, self.now()).await
     }
 
     /// How much of the invocation's time is left, for systems that are not reached by HTTP.
     pub fn left(&self) -> Duration {
-        self.0.deadline.saturating_duration_since(Instant::now())
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Waits within the invocation's time, for changes that the vendor makes in the background.
     /// False where that time is not left.
     pub async fn pause(&self, time: Duration) -> bool {
-        let fits = Instant::now() + time + Duration::from_secs(2) < self.0.deadline;
+        let fits = Instant::now() + time + Duration::from_secs(2) < self.deadline;
         if fits {
             sleep(time).await;
         }
@@ -376,7 +388,7 @@ impl Reader {
     }
 
     fn base(&self, host: &str) -> Result<&Url, Fault> {
-        self.0
+        self.core
             .hosts
             .get(host)
             .ok_or_else(|| Fault::new(FaultKind::Internal, format!("no host `{host}` in the spec")))
@@ -384,7 +396,7 @@ impl Reader {
 
     /// Waits for the call's place among all that reach this system.
     async fn take_place(&self, call: &Call, kind: Kind) -> Result<(), Fault> {
-        let Some(pace) = self.0.pace.get() else { return Ok(()) };
+        let Some(pace) = self.core.pace.get() else { return Ok(()) };
         let patience = LONGEST_WAIT.min(self.left().saturating_sub(Duration::from_secs(2)));
         let wait = pace.enter((call.host, &call.path), kind, self.now(), patience).await;
         let full = || Fault::new(FaultKind::Throttled, "the vendor's quota is used up by other cases");
@@ -417,8 +429,8 @@ impl Reader {
         fault: Fault,
         again: impl Fn(FaultKind) -> bool,
     ) -> Result<(), Fault> {
-        if let (FaultKind::Throttled, Some(wait), Some(pace)) =
-            (fault.kind, fault.retry_after, self.0.pace.get())
+        if let (FaultKind::Throttled, Some(wait), Some(pace), false) =
+            (fault.kind, fault.retry_after, self.core.pace.get(), self.aside)
         {
             pace.hold(self.now().plus(wait)).await;
         }
@@ -448,9 +460,9 @@ impl Reader {
         let left = self.call_limit();
         let sent = async {
             let request =
-                self.0.auth.at(call.host).authorize(&self.0.client, request, (self.0.clock)()).await?;
+                self.core.auth.at(call.host).authorize(&self.core.client, request, (self.core.clock)()).await?;
             let response =
-                self.0.client.execute(request).await.map_err(|error| unreachable(&what, &error))?;
+                self.core.client.execute(request).await.map_err(|error| unreachable(&what, &error))?;
             receive(response, what.clone()).await
         };
         let answer = match timeout(left, sent).await {
@@ -460,7 +472,7 @@ impl Reader {
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        Err(fault_of(&answer, (self.0.clock)()))
+        Err(fault_of(&answer, (self.core.clock)()))
     }
 
     fn build(&self, call: &Call, url: Url) -> Result<reqwest::Request, Fault> {

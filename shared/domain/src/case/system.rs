@@ -91,6 +91,9 @@ pub struct SystemRecord {
     /// What gets another owner, and how far that is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
+    /// When the vendor's log is tried next, where access was taken before it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_due: Option<Timestamp>,
     /// When the transfers are looked at next; `None` where none is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfers_due: Option<Timestamp>,
@@ -155,6 +158,7 @@ impl SystemRecord {
             owned: Vec::new(),
             owned_total: 0,
             transfers: Vec::new(),
+            log_due: None,
             transfers_due: None,
             parked: Vec::new(),
             readings: Vec::new(),

@@ -108,6 +108,8 @@ coded! {
         DataHeld = 31 as "data_held",
         /// Somebody looked at the person's archive.
         ArchiveRead = 32 as "archive_read",
+        /// What was done with an account was looked at after access had been taken: the log could not be read before.
+        RiskAssessed = 33 as "risk_assessed",
     }
 }
 

@@ -44,6 +44,11 @@ pub enum Execution {
         /// [`batch::Batch::run`].
         run: u32,
     },
+    /// Reads the logs that are still owed, of all systems.
+    Logs {
+        /// Counts the times at which they are read: at most one execution for each.
+        slot: i64,
+    },
     /// Looks after the transfers of ownership of a case that are open.
     Transfers {
         /// The case.
@@ -74,6 +79,7 @@ impl Execution {
             Self::Reverify { case, day, run: 0 | 1 } => format!("{case}-day-{day}"),
             Self::Reverify { case, day, run } => format!("{case}-day-{day}-run-{run}"),
             Self::Batch { batch, run } => format!("{batch}-run-{run}"),
+            Self::Logs { slot } => format!("logs-{slot}"),
             Self::Transfers { case, slot } => format!("{case}-transfers-{slot}"),
         }
     }

@@ -26,6 +26,7 @@ impl MemoryWorkflow {
             | Execution::Batch { .. }
             | Execution::Roster { .. }
             | Execution::Reverify { .. }
+            | Execution::Logs { .. }
             | Execution::Transfers { .. } => None,
         };
         lock(&self.0).iter().filter_map(case).collect()
