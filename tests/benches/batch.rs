@@ -2,7 +2,7 @@
 //! token bucket. How many cases a second, how long until everybody's access is contained, which quota binds, and what it costs.
 //!
 //! What a person needs of each quota is not assumed: one termination runs against the stand-ins of the fourteen systems, and its
-//! calls are counted. `cargo bench -p leaver-tests --bench batch`
+//! calls are counted. Logs are not waited for: they are read afterwards, and how long that takes is said beside it. `cargo bench -p leaver-tests --bench batch`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
@@ -52,9 +52,12 @@ const WRITE_UNITS: f64 = 344.0 * 14.0 / 6.0;
 /// USD per million: standard transitions, write units.
 const PRICES: (f64, f64) = (25.0, 0.625);
 
-/// Counts what passes each lane, and lets everything in at once.
+/// Counts what passes each lane, and lets everything in at once, or no call that only reads.
 #[derive(Default)]
-struct Counting(Mutex<BTreeMap<String, f64>>);
+struct Counting {
+    calls: Mutex<BTreeMap<String, f64>>,
+    no_reads: bool,
+}
 
 #[async_trait]
 impl Pacer for Counting {
@@ -62,11 +65,14 @@ impl Pacer for Counting {
         &self,
         system: &str,
         budget: &Budget,
-        _: Call,
+        call: Call,
         _: Timestamp,
         _: Duration,
     ) -> Result<Option<Duration>, StoreError> {
-        *self.0.lock().unwrap().entry(format!("{system} {}", budget.lane)).or_insert(0.0) += 1.0;
+        if self.no_reads && call == Call::Read {
+            return Ok(None);
+        }
+        *self.calls.lock().unwrap().entry(format!("{system} {}", budget.lane)).or_insert(0.0) += 1.0;
         Ok(Some(Duration::ZERO))
     }
     async fn hold(&self, _: &str, _: Timestamp) -> Result<(), StoreError> {
@@ -77,10 +83,11 @@ impl Pacer for Counting {
     }
 }
 
-/// What one person takes of each lane until the access is contained, and how long the slowest system works on them.
-async fn measured(systems: &BTreeSet<String>) -> (BTreeMap<String, f64>, f64) {
+/// What one person takes of each lane until the access is contained, and how long the slowest system works on them; with the
+/// logs, or where all of these are used up by others.
+async fn measured(systems: &BTreeSet<String>, no_reads: bool) -> (BTreeMap<String, f64>, f64) {
     let stage = Stage::start().await;
-    let counting = Arc::new(Counting::default());
+    let counting = Arc::new(Counting { no_reads, ..Counting::default() });
     let (scope, risk, ended) = (full_scope(), risk_settings(), now());
     let mut slowest: f64 = 0.0;
     for system in systems {
@@ -95,7 +102,7 @@ async fn measured(systems: &BTreeSet<String>) -> (BTreeMap<String, f64>, f64) {
         let requests = stage.requests(system).await.len() - before;
         slowest = slowest.max(requests as f64 * LATENCY);
     }
-    let counted = counting.0.lock().unwrap().clone();
+    let counted = counting.calls.lock().unwrap().clone();
     (counted, slowest)
 }
 
@@ -288,12 +295,24 @@ async fn main() {
     let systems: BTreeSet<String> =
         policy.systems_of(&somebody, false).iter().map(ToString::to_string).collect();
     assert_eq!(systems.len(), 14, "{systems:?}");
-    let (per_person, slowest) = measured(&systems).await;
+    let (whole, unhurried) = measured(&systems, false).await;
+    let (per_person, slowest) = measured(&systems, true).await;
     println!(
-        "one person, until contained: the slowest system works for {slowest:.1} s at {LATENCY} s a request"
+        "one person, until contained: the slowest system works for {slowest:.1} s at {LATENCY} s a request, {unhurried:.1} s with its log"
     );
-    for (lane, calls) in &per_person {
-        println!("  {calls:>4} x {lane}");
+    for (lane, calls) in &whole {
+        let before = per_person.get(lane).copied().unwrap_or_default();
+        println!("  {calls:>4} x {lane}, {before} of them before access is contained");
+    }
+    let logs = whole.keys().filter(|lane| !per_person.contains_key(*lane));
+    for (lane, calls) in logs.map(|lane| (lane, whole[lane])) {
+        let rate = rate(lane).expect("a quota");
+        let hours = |people: f64| people * calls / rate / 3_600.0;
+        println!(
+            "       {lane}: read to the end after {:.1} h for 1,000 people, {:.1} h for 10,000",
+            hours(1e3),
+            hours(1e4)
+        );
     }
     println!(
         "\n{:>7} {:>12} {:>14} {:>8} {:>13} {:>7} {:>8}  binding quota",
@@ -325,15 +344,17 @@ async fn main() {
     println!("\nprice, without Lambda's duration: ${each:.5} a person, ${:.2} for 10,000", each * 10_000.0);
 }
 
+/// How many calls a second a lane takes.
+fn rate(name: &str) -> Option<f64> {
+    let of = |Quota { system, budget, .. }: &Quota| {
+        (format!("{system} {}", budget.lane) == name)
+            .then(|| f64::from(budget.calls) / f64::from(budget.seconds))
+    };
+    QUOTAS.iter().find_map(of)
+}
+
 /// What lasts the longest where everything else were free: a quota, or the number of cases at once.
 fn binding(people: usize, max_running: u32, per_person: &BTreeMap<String, f64>, slowest: f64) -> String {
-    let rate = |name: &str| {
-        let of = |Quota { system, budget, .. }: &Quota| {
-            (format!("{system} {}", budget.lane) == name)
-                .then(|| f64::from(budget.calls) / f64::from(budget.seconds))
-        };
-        QUOTAS.iter().find_map(of)
-    };
     let vendors = per_person.iter().filter_map(|(name, each)| Some((name.clone(), rate(name)? / each)));
     let aws = AWS.iter().map(|(name, rate, _, each)| ((*name).to_owned(), rate / each));
     let own = [("batch.max_running".to_owned(), f64::from(max_running) / slowest)];

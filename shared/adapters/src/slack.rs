@@ -190,12 +190,11 @@ impl Adapter for Slack {
         }
         let status = status(scim.as_ref(), &user);
         let active = status == AccountStatus::Active;
-        let (sessions, roles, usergroups, apps, last_login) = tokio::try_join!(
+        let (sessions, roles, usergroups, apps) = tokio::try_join!(
             read::sessions(http, &user),
             read::roles(http, &user),
             read::usergroups(http, &user),
             read::apps(http, &user, active),
-            log::last_login(http, &id),
         )?;
         let mut grants = roles;
         let privileged = !grants.is_empty();
@@ -204,7 +203,8 @@ impl Adapter for Slack {
         let login = scim.map_or_else(|| who.email.clone(), |scim| scim.handle);
         let facts = BTreeMap::from([("teams".to_owned(), user.teams().join(","))]);
         let matched_by = matched_by.to_owned();
-        let account = Account { id, login, status, matched_by, privileged, last_login, facts };
+        // The only place that has it is the audit log, which is too short to be asked at each reading.
+        let account = Account { id, login, status, matched_by, privileged, last_login: None, facts };
         let (credentials, assets) = apps;
         Ok(Inventory { credentials, grants, assets, ..Inventory::of(account, sessions) })
     }

@@ -175,7 +175,7 @@ pub struct RiskSummary {
     pub findings: Vec<RiskFinding>,
     /// How many events of the window were looked at.
     pub events: usize,
-    /// When the person last signed in, as the vendor reports it.
+    /// When the person last signed in, as the vendor reports it or its log shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login: Option<Timestamp>,
 }
@@ -218,7 +218,9 @@ pub fn assess(
         Some(severity) if severity > Severity::Low => RiskLevel::Notable,
         _ => RiskLevel::Clean,
     };
-    let last_login = found.account.as_ref().and_then(|account| account.last_login);
+    let login = activity.events.iter().filter(|event| event.kind == ActivityKind::Login);
+    let told = found.account.as_ref().and_then(|account| account.last_login);
+    let last_login = login.map(|event| event.at).chain(told).max();
     RiskSummary { level, findings, events: activity.events.len(), last_login }
 }
 

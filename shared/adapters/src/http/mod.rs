@@ -459,8 +459,12 @@ impl Reader {
         let request = self.build(call, url)?;
         let left = self.call_limit();
         let sent = async {
-            let request =
-                self.core.auth.at(call.host).authorize(&self.core.client, request, (self.core.clock)()).await?;
+            let request = self
+                .core
+                .auth
+                .at(call.host)
+                .authorize(&self.core.client, request, (self.core.clock)())
+                .await?;
             let response =
                 self.core.client.execute(request).await.map_err(|error| unreachable(&what, &error))?;
             receive(response, what.clone()).await

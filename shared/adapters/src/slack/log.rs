@@ -92,13 +92,6 @@ fn none_if_closed(fault: Fault) -> Result<Option<Page>, Fault> {
     }
 }
 
-/// When the person last signed in, as far as the audit log goes back.
-pub(super) async fn last_login(http: &Reader, id: &str) -> Result<Option<Timestamp>, Fault> {
-    let page = read(http, logs(id).query("action", "user_login").query("limit", 1)).await?;
-    let newest = page.and_then(|page| page.entries.into_iter().next());
-    Ok(newest.and_then(event_of).map(|event| event.at))
-}
-
 /// What a person did since an instant.
 pub(super) async fn activity(http: &Reader, id: &str, since: Timestamp) -> Result<Activity, Fault> {
     let first = logs(id).query("oldest", since.seconds()).query("limit", 1000);
