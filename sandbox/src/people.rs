@@ -26,6 +26,8 @@ pub struct Traits {
     pub bulk_download_in: BTreeSet<String>,
     /// Days since the last login anywhere; 1 where not said.
     pub idle_days: Option<u32>,
+    /// In how many days, from when the sample data is loaded, their contract ends.
+    pub contract_days: Option<u32>,
     /// Carries somebody else's e-mail address, by system.
     pub shares_email: BTreeMap<String, String>,
 }

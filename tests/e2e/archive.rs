@@ -37,7 +37,7 @@ pub(crate) async fn what_is_archived_is_what_its_manifest_says_and_a_hold_reache
     let url = format!("{}{path}", house.local.api_url);
     let refused = house.raw(house.http.get(&url).bearer_auth(&house.local.tokens["security"])).await;
     assert_eq!(refused.0, 403, "{}", refused.2);
-    let shown = house.api("auditor").get(&path).await.expect("the archive");
+    let shown = house.api("compliance").get(&path).await.expect("the archive");
     assert_eq!(shown["archives"][0]["complete"], true, "{shown}");
     let objects = shown["archives"][0]["objects"].as_array().expect("objects").clone();
     let fetch = async |name: &str| {

@@ -151,7 +151,9 @@ fn canary(sandbox: &Sandbox) -> Value {
 async fn seed_people(aws: &Aws, table: &str, samples: &[SamplePerson]) -> Result<(), Failure> {
     let cases = DynamoCases::new(&aws.sdk()?, table);
     let put = async |sample: &SamplePerson| {
-        let person = Person { version: 1, ..sample.person.clone() };
+        let days = sample.traits.contract_days.map(|days| jiff::Span::new().days(i64::from(days)));
+        let contract_end = days.and_then(|days| jiff::Zoned::now().date().checked_add(days).ok());
+        let person = Person { version: 1, contract_end, ..sample.person.clone() };
         match cases.put_person(&person).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(error) => Err(error).context(format!("{} cannot be stored", person.username)),

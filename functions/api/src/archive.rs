@@ -22,7 +22,7 @@ const MOST: usize = 2_000;
 const TRIES: usize = 5;
 
 pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, Problem> {
-    call.caller.must_be(&[Role::Compliance, Role::Auditor])?;
+    call.caller.must_be(&[Role::Compliance])?;
     let person = whom(api, call, id, true).await?;
     let not_here = || Problem::new(503, "not-served-here", "Archives are not served by this function.");
     let vault = api.vault.ok_or_else(not_here)?;

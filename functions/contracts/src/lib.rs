@@ -95,20 +95,8 @@ async fn end(of: &Contracts<'_>, person: &Person, last_day: Date, since: Timesta
         received_at: of.now,
         body,
     };
-    let request = Request {
-        trigger,
-        mode: Mode::Leave,
-        reason: format!("The contract ended on {last_day}"),
-        dates,
-        effective_at: since,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let reason = format!("The contract ended on {last_day}");
+    let request = Request { dates, ..Request::plain(trigger, Mode::Leave, reason, since) };
     match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {
         Ok((_, not_started)) => {
             if let Some(error) = not_started {

@@ -5,7 +5,6 @@ use crate::{Reconciling, Rosters};
 use leaver_domain::{
     case::{Mode, Trigger},
     digest::Digest,
-    effective::Dates,
     id::{EventId, Username},
     intake::{self, INACTIVE, Refused, Request},
     orphans::idle::{self, Inactivity, Verdict},
@@ -15,7 +14,7 @@ use leaver_domain::{
 };
 use serde::Serialize;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What was judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -95,20 +94,7 @@ async fn suspend(
         received_at: of.now,
         body: Digest::of(body.to_string().as_bytes()),
     };
-    let request = Request {
-        trigger,
-        mode: Mode::Suspend,
-        reason,
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: of.now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let request = Request::plain(trigger, Mode::Suspend, reason, of.now);
     match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {
         Ok((_, not_started)) => {
             if let Some(error) = not_started {

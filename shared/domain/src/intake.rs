@@ -66,6 +66,24 @@ pub struct Request {
 }
 
 impl Request {
+    /// One without anything special about it: everything that the person has, by its trigger, from an instant on.
+    pub fn plain(trigger: Trigger, mode: Mode, reason: impl Into<String>, effective_at: Timestamp) -> Self {
+        Self {
+            trigger,
+            mode,
+            reason: reason.into(),
+            dates: Dates::default(),
+            effective_at,
+            dry_run: false,
+            emergency: false,
+            preserve_data: false,
+            grants: None,
+            permissions: BTreeSet::new(),
+            moves: None,
+            measure: None,
+        }
+    }
+
     fn systems(&self, person: &Person, policy: &Policy) -> Vec<SystemId> {
         if let Some(Moved { change, .. }) = &self.moves {
             let known = |system: &SystemId| policy.systems.contains_key(system);

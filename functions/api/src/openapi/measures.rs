@@ -101,7 +101,7 @@ fn told() -> Vec<Route> {
             "get",
             "/api/v1/employees/{id}/archive",
             "What is archived of somebody, with short-lived links; each look is a row",
-            Door::Roles("compliance, auditor"),
+            Door::Roles("compliance"),
         )
         .takes(person())
         .takes(parameter("query", "case", "The archive of this case alone.", json!({"type": "string"})))

@@ -5,7 +5,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use leaver_domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Need},
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus, Trigger},
-    effective::Dates,
     holds,
     id::{CaseId, EventId, MeasureId},
     intake,
@@ -111,20 +110,7 @@ impl Scene {
             body: Digest::ZERO,
         };
         let case = CaseId::of_trigger("hris", &"evt-1".parse::<EventId>().unwrap());
-        let request = intake::Request {
-            trigger,
-            mode: Mode::Leave,
-            reason: "Resignation".into(),
-            dates: Dates::default(),
-            effective_at: at(0),
-            dry_run: false,
-            emergency: false,
-            preserve_data: false,
-            grants: None,
-            permissions: [].into(),
-            moves: None,
-            measure: None,
-        };
+        let request = intake::Request::plain(trigger, Mode::Leave, "Resignation", at(0));
         intake::submit(&cases, &workflow, &policy, &riley, &request, at(0)).await.unwrap();
         let scene = Self { cases, workflow, messenger, policy, secret: Secret::new(SECRET), case };
         scene.ask(&riley).await;

@@ -6,7 +6,6 @@ use crate::{
         Batch, Line,
         check::{lies_ahead, stands_by},
     },
-    effective::Dates,
     holds, measures,
     person::Person,
     policy::Policy,
@@ -14,7 +13,6 @@ use crate::{
     time::Timestamp,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
 
 /// Records the case of a line and starts its execution. Where its person is leaving, has left, or is suspended as the line asks,
 /// by another case, that is the line's case as well, unless its time has not come: whoever is to go today does not stay because
@@ -32,20 +30,8 @@ pub async fn submit_line(
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
     let trigger = batch.trigger(line, now).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    let request = Request {
-        trigger,
-        mode: line.mode,
-        reason: line.reason.clone(),
-        dates: Dates::default(),
-        effective_at: now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: line.preserve_data,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let plain = Request::plain(trigger, line.mode, line.reason.clone(), now);
+    let request = Request { preserve_data: line.preserve_data, ..plain };
     let held = store.measures_of(&person.username).await?;
     let later = match &person.case {
         Some(case) => store.case(case).await?,

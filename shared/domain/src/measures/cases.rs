@@ -3,7 +3,6 @@
 use crate::{
     case::{CaseRecord, Mode, Trigger},
     digest::Digest,
-    effective::Dates,
     id::{CaseId, EventId, MeasureId},
     intake,
     measure::{Measure, Permission, What},
@@ -65,19 +64,13 @@ pub(super) async fn take_back(
     let person = store.person(username).await?;
     let person = person.ok_or_else(|| StoreError::Corrupt(format!("{username} is not known any more")))?;
     let kind = format!("{}_ended", measure.what.name());
+    let trigger = trigger(measure, "end", &kind, now)?;
+    let mode = if permissions.is_some() { Mode::Partial } else { Mode::Leave };
+    let reason = format!("{} of {} is over: {}", measure.what.name(), measure.measure_id, measure.reason);
     let request = intake::Request {
-        trigger: trigger(measure, "end", &kind, now)?,
-        mode: if permissions.is_some() { Mode::Partial } else { Mode::Leave },
-        reason: format!("{} of {} is over: {}", measure.what.name(), measure.measure_id, measure.reason),
-        dates: Dates::default(),
-        effective_at: now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
         permissions: permissions.unwrap_or_default(),
-        moves: None,
         measure: Some(measure.measure_id.clone()),
+        ..intake::Request::plain(trigger, mode, reason, now)
     };
     match intake::submit(store, workflow, policy, &person, &request, now).await {
         // One that is written down and could not be started is started by the sweep.

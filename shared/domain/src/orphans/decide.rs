@@ -6,7 +6,6 @@ use super::{Orphan, OrphanId, Standing, matching::Class};
 use crate::{
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus, Task, Trigger},
     digest::Digest,
-    effective::Dates,
     id::{CaseId, EventId, Username},
     intake,
     ledger::EventKind,
@@ -21,7 +20,7 @@ use crate::{
 };
 use jiff::civil::Date;
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -242,20 +241,7 @@ fn trigger(orphan: &Orphan, by: &Username, now: Timestamp) -> Result<Trigger, No
 }
 
 fn leave(trigger: Trigger, reason: &str, now: Timestamp) -> intake::Request {
-    intake::Request {
-        trigger,
-        mode: Mode::Leave,
-        reason: reason.to_owned(),
-        dates: Dates { last_working_day: None, termination_date: None, time_zone: None },
-        effective_at: now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    }
+    intake::Request::plain(trigger, Mode::Leave, reason, now)
 }
 
 /// Somebody who has left leaves once more, in every system: whatever came back is taken.

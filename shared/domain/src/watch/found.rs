@@ -186,25 +186,17 @@ pub fn tell(around: &Around<'_>, case: &CaseRecord, mut found: Found) -> Result<
 pub fn reappearance(around: &Around<'_>, case: &CaseRecord, found: &Found) -> Result<Opening, StoreError> {
     let trigger = trigger(case, found.look.day, around.now)?;
     let systems: Vec<&str> = found.back.keys().map(SystemId::as_str).collect();
+    let reason = format!(
+        "Access is back in {} {} days after {} had taken it",
+        systems.join(", "),
+        found.look.day,
+        case.case_id
+    );
     let request = intake::Request {
-        trigger,
-        mode: case.mode,
-        reason: format!(
-            "Access is back in {} {} days after {} had taken it",
-            systems.join(", "),
-            found.look.day,
-            case.case_id
-        ),
         // The employment ended when it ended.
         dates: Dates { termination_date: Some(case.dates.last_day(case.effective_at)), ..case.dates.clone() },
-        effective_at: around.now,
-        dry_run: false,
-        emergency: false,
         preserve_data: case.preserve_data,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
+        ..intake::Request::plain(trigger, case.mode, reason, around.now)
     };
     let mut opening = intake::open(around.person, &request, around.policy, around.now);
     opening.person = None;

@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     case::{Task, TaskClosed, Trigger},
     digest::Digest,
-    effective::Dates,
     fault::FaultKind,
     intake, measures,
     plan::{Action, ActionKind, Plan},
@@ -48,20 +47,7 @@ fn case() -> CaseRecord {
         received_at: began,
         body: Digest::ZERO,
     };
-    let request = intake::Request {
-        trigger,
-        mode: Mode::Leave,
-        reason: "Resignation".into(),
-        dates: Dates::default(),
-        effective_at: began,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    };
+    let request = intake::Request::plain(trigger, Mode::Leave, "Resignation", began);
     let (mut case, _) = intake::open(&person("active", None), &request, &policy(), began).case.unwrap();
     case.status = CaseStatus::Complete;
     case.closed_at = Some(closed());
