@@ -2,7 +2,8 @@
 //! half-way, and followed until the last case is closed. How many cases a second, how long until everybody's access is contained,
 //! what the batch itself says meanwhile about its end, and whether each person got one case and no more.
 //!
-//! `cargo bench --profile dev -p leaver-tests --bench thousand [-- --people N]`
+//! `cargo bench --profile dev -p leaver-tests --bench thousand [-- --people N] [--lines N]`: so many people have accounts, and so many
+//! of them stand in the file; all of them where nothing is said.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
@@ -74,7 +75,8 @@ struct Followed {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let people = people();
+    let people = number("--people").unwrap_or(PEOPLE);
+    let lines = number("--lines").unwrap_or(people).min(people);
     let root = repository();
     let dir = root.join("target/thousand");
     let environment = Environment::new(&root, &dir, Progress::detect()).on_port(0).with_people(people);
@@ -89,19 +91,19 @@ async fn main() {
     let systems = leaver_tests::flow::shipped("local").systems_of(&john, false);
     let systems = systems.iter().map(ToString::to_string).collect();
     let bench = Bench { environment, local, aws, http, systems };
-    let sent = bench.send(people).await;
-    let followed = bench.follow(&sent, people).await;
-    bench.told(&sent, &followed, people);
+    let sent = bench.send(people, lines).await;
+    let followed = bench.follow(&sent).await;
+    bench.told(&sent, &followed);
     bench.nobody_is_lost_and_nobody_is_twice(&sent).await;
     bench.nothing_works_any_more(&sent).await;
-    bench.transitions(people).await;
+    bench.transitions(lines).await;
     bench.environment.down().unwrap_or_else(|why| panic!("{why:?}"));
 }
 
-/// How many people, from the command line.
-fn people() -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--people").skip(1);
-    arguments.next().map_or(PEOPLE, |number| number.parse().expect("a number of people"))
+/// A number from the command line.
+fn number(option: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != option).skip(1);
+    arguments.next().map(|number| number.parse().expect("a number"))
 }
 
 impl Bench {
@@ -114,10 +116,10 @@ impl Bench {
     }
 
     /// The file over the API, and security's decision where the brake holds it.
-    async fn send(&self, people: usize) -> Sent {
+    async fn send(&self, people: usize, lines: usize) -> Sent {
         let samples = leaver_sandbox::people::load_with(people).expect("the sample people");
         // Those of the file have traits, and roles; the last one is the canary.
-        let some = samples.iter().rev().skip(1).take(people);
+        let some = samples.iter().rev().skip(1).take(lines);
         let mut csv = "username,reason,revocation_type,preserve_data\n".to_owned();
         for sample in some {
             csv.push_str(&format!("{},Closing the site,,\n", sample.person.username));
@@ -128,10 +130,10 @@ impl Bench {
         let Ok(Posted::Taken(answer)) = posted else { panic!("the file was not taken") };
         println!("the file was checked and recorded within {:.2} s", began.elapsed().as_secs_f64());
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let lines = answer["lines"].as_array().expect("lines");
+        let named = answer["lines"].as_array().expect("lines");
         let cases: BTreeMap<_, _> =
-            lines.iter().map(|line| (text(&line["username"]), text(&line["case_id"]))).collect();
-        assert_eq!(cases.len(), people);
+            named.iter().map(|line| (text(&line["username"]), text(&line["case_id"]))).collect();
+        assert_eq!(cases.len(), lines);
         if let Some(measure) = answer["held_by"].as_str() {
             let yes = json!({"decision": "approve", "reason": "the site is closed"});
             let decided = self.api("taylor.admin").post(&format!("/api/v1/approvals/{measure}"), &yes).await;
@@ -141,7 +143,7 @@ impl Bench {
     }
 
     /// Looks at the batch until it has ended, and kills what works on it half-way.
-    async fn follow(&self, sent: &Sent, people: usize) -> Followed {
+    async fn follow(&self, sent: &Sent) -> Followed {
         let (api, path) = (self.api("security"), format!("/api/v1/batches/{}?limit=0", sent.batch));
         let (mut estimates, mut contained, mut killed): (Vec<Estimate>, _, _) = (Vec::new(), None, None);
         let mut last = (json!(null), Instant::now());
@@ -159,13 +161,15 @@ impl Bench {
             assert!(last.1.elapsed() < HANGS, "it hangs: {batch}");
             let finished = usize::try_from(progress["finished"].as_u64().expect("a number")).expect("small");
             for share in SHARES {
-                if finished * 100 >= share * people && estimates.iter().all(|one| one.share != share) {
+                if finished * 100 >= share * sent.cases.len()
+                    && estimates.iter().all(|one| one.share != share)
+                {
                     let ends_at = progress["ends_at"].as_str().map(str::to_owned);
                     let (per_second, counts) = (progress["per_second"].as_f64(), shown(&batch["counts"]));
                     estimates.push(Estimate { share, at, ends_at, per_second, counts });
                 }
             }
-            if finished * 100 >= KILLED_AT * people && killed.is_none() {
+            if finished * 100 >= KILLED_AT * sent.cases.len() && killed.is_none() {
                 self.kill(sent).await;
                 killed = Some(at);
             }
@@ -242,7 +246,8 @@ impl Bench {
         }
     }
 
-    fn told(&self, sent: &Sent, followed: &Followed, people: usize) {
+    fn told(&self, sent: &Sent, followed: &Followed) {
+        let people = sent.cases.len();
         let after = |at: Timestamp| at.since(sent.released).as_secs_f64();
         let contained = after(followed.contained);
         println!(
