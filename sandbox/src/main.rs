@@ -1,7 +1,7 @@
 //! Serves the stand-ins on a port, with credentials from a file.
 
 use clap::Parser;
-use leaver_sandbox::server::Sandbox;
+use leaver_sandbox::{people, server::Sandbox};
 use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode};
 use tokio::net::TcpListener;
 
@@ -14,6 +14,9 @@ struct Arguments {
     /// JSON file with the credentials that the stand-ins accept, per system.
     #[arg(long)]
     credentials: PathBuf,
+    /// So many people are generated beside those of the file.
+    #[arg(long, default_value_t = people::GENERATED)]
+    people: usize,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,7 +37,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let sandbox = Sandbox::new(settings)?;
+    let sandbox = Sandbox::new(people::load_with(arguments.people)?, settings)?;
     sandbox.seed().await?;
     println!("http://{address}");
     sandbox.serve(listener).await.map_err(|error| error.to_string())

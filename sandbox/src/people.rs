@@ -1,4 +1,4 @@
-//! The sample people: those of `infra/sandbox/people.yaml` and forty more from a fixed seed.
+//! The sample people: those of `infra/sandbox/people.yaml` and forty more from a fixed seed, or as many more as are wanted.
 
 use leaver_domain::{
     id::{SystemId, Username},
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 const FILE: &str = include_str!("../../infra/sandbox/people.yaml");
-/// How many are generated beside those of the file.
-const GENERATED: usize = 40;
+/// How many are generated beside those of the file where nobody says otherwise.
+pub const GENERATED: usize = 40;
 
 /// What is special about a person's accounts.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -97,8 +97,16 @@ fn employee() -> EmploymentType {
 /// # Errors
 /// What is wrong with the file, for whoever edits it.
 pub fn load() -> Result<Vec<SamplePerson>, String> {
+    load_with(GENERATED)
+}
+
+/// Those of the file, and so many generated ones: the same first ones, however many are wanted.
+///
+/// # Errors
+/// What is wrong with the file, for whoever edits it.
+pub fn load_with(generated_ones: usize) -> Result<Vec<SamplePerson>, String> {
     let rows: Vec<Row> = serde_norway::from_str(FILE).map_err(|error| format!("people.yaml: {error}"))?;
-    rows.into_iter().chain((0..GENERATED).map(generated)).chain([canary()]).map(sample).collect()
+    rows.into_iter().chain((0..generated_ones).map(generated)).chain([canary()]).map(sample).collect()
 }
 
 fn sample(row: Row) -> Result<SamplePerson, String> {
@@ -135,7 +143,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
     Ok(SamplePerson { person, roles: row.roles, country: row.country, traits: row.traits })
 }
 
-/// A small generator with a fixed seed (SplitMix64), so that every machine has the same forty.
+/// A small generator with a fixed seed (SplitMix64), so that every machine has the same people.
 fn pick<'a>(of: &[&'a str], seed: u64) -> &'a str {
     let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -52,12 +52,15 @@ pub(crate) fn now() -> Timestamp {
 }
 
 impl Sandbox {
-    /// Stand-ins with the sample people, accepting these credentials.
+    /// Stand-ins with these people, accepting these credentials.
     ///
     /// # Errors
-    /// What is wrong with the file of sample people.
-    pub fn new(settings: crate::credentials::Settings) -> Result<Self, String> {
-        let world = World { people: people::load()?, settings, born: now() };
+    /// Where the witness cannot make its key.
+    pub fn new(
+        people: Vec<people::SamplePerson>,
+        settings: crate::credentials::Settings,
+    ) -> Result<Self, String> {
+        let world = World { people, settings, born: now() };
         let (twins, records) = fresh(&world, None);
         let witness = Witness::new()?;
         let inner = Inner { world, twins, records, faults: Vec::new(), transmitter: None, witness };

@@ -71,7 +71,8 @@ impl Stage {
         for (system, name, value) in further {
             settings.entry(system.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
         }
-        let sandbox = Sandbox::new(settings.clone()).expect("the sample people");
+        let sandbox =
+            Sandbox::new(people::load().expect("the sample people"), settings.clone()).expect("a witness");
         tokio::spawn(sandbox.serve(listener));
         Self { url, settings, postgres: None, client: leaver_adapters::http::client().expect("a client") }
     }

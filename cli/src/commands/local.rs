@@ -27,7 +27,11 @@ pub(crate) struct LocalArguments {
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
     /// Bring it up; what runs already is kept.
-    Up,
+    Up {
+        /// Generate so many sample people beside the named ones: 40, or as many as it has already.
+        #[arg(long, value_name = "N")]
+        people: Option<usize>,
+    },
     /// Post one real termination to the webhook and follow it to the ledger.
     Demo,
     /// What runs, and where.
@@ -61,7 +65,11 @@ impl LocalArguments {
                 environment.up().await?;
                 demonstrate(&environment, &progress, json).await
             }
-            Some(LocalCommand::Up) => {
+            Some(LocalCommand::Up { people }) => {
+                let environment = match people {
+                    Some(people) => environment.with_people(people),
+                    None => environment,
+                };
                 let local = environment.up().await?;
                 print(json, &environment.status(), |_| addresses(&local));
                 Ok(Exit::Done)

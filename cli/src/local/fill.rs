@@ -39,7 +39,7 @@ pub(super) async fn fill(
         return Ok(local);
     }
     let step = env.progress.step("Loading the sample data");
-    let samples = people::load().map_err(Failure::Failed)?;
+    let samples = people::load_with(state.people.unwrap_or(people::GENERATED)).map_err(Failure::Failed)?;
     let outputs = Outputs(&state.outputs);
     let mut make = Maker::default();
     let earlier = env.local().ok().filter(|_| state.filled.is_some());

@@ -80,6 +80,7 @@ pub struct Environment {
     root: PathBuf,
     dir: PathBuf,
     port: Option<u16>,
+    people: Option<usize>,
     progress: Progress,
 }
 
@@ -104,12 +105,18 @@ pub fn emulator_program(root: &Path, progress: &Progress) -> Result<PathBuf, Fai
 impl Environment {
     /// The environment in a directory, made from this repository.
     pub fn new(root: impl Into<PathBuf>, dir: impl Into<PathBuf>, progress: Progress) -> Self {
-        Self { root: root.into(), dir: dir.into(), port: None, progress }
+        Self { root: root.into(), dir: dir.into(), port: None, people: None, progress }
     }
 
     /// The same on a port of its own; 0 takes a free one.
     pub fn on_port(mut self, port: u16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// The same with so many generated sample people.
+    pub fn with_people(mut self, people: usize) -> Self {
+        self.people = Some(people);
         self
     }
 
@@ -155,6 +162,7 @@ impl Environment {
 
     async fn bring_up(&self, from_scratch: bool) -> Result<Local, Failure> {
         let mut state = State::read(&self.dir);
+        state.people = self.people.or(state.people);
         // What cannot work is refused before minutes are spent on tools and builds.
         let port = emulator::port(self, &state)?;
         let tools = tools::install(&self.root, &self.progress)?;

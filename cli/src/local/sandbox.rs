@@ -12,7 +12,7 @@ use crate::failure::{Context as _, Failure};
 use leaver_domain::digest::Digest;
 use leaver_sandbox::{
     credentials::{Maker, Settings},
-    receiver, slack_app,
+    people, receiver, slack_app,
 };
 use std::{fs, path::Path, time::Duration};
 
@@ -38,7 +38,8 @@ pub(super) async fn ensure(
     state: &mut State,
 ) -> Result<Sandbox, Failure> {
     let file = env.dir.join("sandbox-credentials.json");
-    let build = stamp(&built.sandbox)?;
+    let people = state.people.unwrap_or(people::GENERATED);
+    let build = format!("{}-{people}", stamp(&built.sandbox)?);
     if let Some(running) = state.sandbox.clone().filter(Running::is_ours) {
         if running.build == build
             && let Ok(settings) = read(&file)
@@ -68,6 +69,8 @@ pub(super) async fn ensure(
             port.to_string().into(),
             "--credentials".into(),
             file.canonicalize().context(file.display())?.into(),
+            "--people".into(),
+            people.to_string().into(),
         ],
         environment: vec![("PATH", "/usr/bin:/bin".into())],
         dir: &env.dir,

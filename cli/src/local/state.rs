@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) emulator: Option<Running>,
     /// The stand-ins.
     pub(super) sandbox: Option<Running>,
+    /// How many sample people are generated, where somebody said so.
+    pub(super) people: Option<usize>,
     /// Digest of what is deployed.
     pub(super) deployed: Option<String>,
     /// What the stack told.
