@@ -8,7 +8,7 @@ mod shapes;
 use crate::{
     credentials::{Maker, pairs},
     issued::Issued,
-    twin::{AccountView, Ask, Face, Reply, Twin, World, claims, next_link, slice},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, claims, next_link, page_size, slice},
 };
 use people::{Authorized, Member, ORG, REPOSITORIES, ROLES, TEAMS};
 use ring::digest;
@@ -500,7 +500,7 @@ impl Twin for Github {
 /// A page by number, as the `page` parameter counts, and the next page's number.
 fn page(ask: &Ask, all: &[Value], most: usize) -> (Vec<Value>, Option<usize>) {
     let number: usize = ask.param("page").parse().unwrap_or(1);
-    let size = ask.param("per_page").parse().unwrap_or(30).min(most);
+    let size = page_size(all.len(), ask.param("per_page").parse().unwrap_or(30).min(most));
     let (page, next) = slice(all, number.saturating_sub(1) * size, size);
     (page, next.map(|_| number + 1))
 }

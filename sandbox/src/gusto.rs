@@ -2,7 +2,7 @@
 
 use crate::{
     credentials::{Maker, pairs},
-    twin::{Ask, Reply, World, slice},
+    twin::{Ask, Reply, World, page_size, slice},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ pub(crate) fn employee_json(
 pub(crate) fn paged(ask: &Ask, all: &[Value]) -> Reply {
     let number = |name: &str| ask.param(name).parse::<usize>().ok();
     let Some(page) = number("page") else { return Reply::json(200, json!(all)) };
-    let per = number("per").unwrap_or(25).clamp(1, PAGE);
+    let per = page_size(all.len(), number("per").unwrap_or(25).clamp(1, PAGE));
     Reply::json(200, Value::Array(slice(all, page.saturating_sub(1).saturating_mul(per), per).0))
 }
 

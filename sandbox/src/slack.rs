@@ -5,7 +5,7 @@ use crate::{
     issued::Issued,
     people::SamplePerson,
     slack_app::{App, Member},
-    twin::{AccountView, Ask, Face, Reply, Twin, World, slice},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, page_size, slice},
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,9 +264,10 @@ impl Slack {
         };
         let all: Vec<Value> = user.iter().flat_map(|user| user.apps.iter().map(change)).collect();
         let page: usize = ask.param("page").parse().unwrap_or(1);
-        let (logs, _) = slice(&all, page.saturating_sub(1) * PAGE, PAGE);
+        let size = page_size(all.len(), PAGE);
+        let (logs, _) = slice(&all, page.saturating_sub(1) * size, size);
         let paging =
-            json!({"count": PAGE, "total": all.len(), "page": page, "pages": all.len().div_ceil(PAGE)});
+            json!({"count": size, "total": all.len(), "page": page, "pages": all.len().div_ceil(size)});
         Reply::json(200, json!({"ok": true, "logs": logs, "paging": paging}))
     }
 

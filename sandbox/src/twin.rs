@@ -212,9 +212,18 @@ pub trait Twin: Send {
     }
 }
 
+/// From so many entries on a list has pages as large as the vendors' own.
+const CROWD: usize = 400;
+
+/// How many entries of a list make a page: few, so that whoever reads the first page alone is found out, unless it would take
+/// hundreds of them.
+pub fn page_size(all: usize, few: usize) -> usize {
+    if all > CROWD { few.max(100) } else { few }
+}
+
 /// A page of a list by number of the first entry: the entries and, where more follow, where they start.
 pub fn slice<T: Clone>(all: &[T], start: usize, size: usize) -> (Vec<T>, Option<usize>) {
-    let end = start.saturating_add(size).min(all.len());
+    let end = start.saturating_add(page_size(all.len(), size)).min(all.len());
     let page = all.get(start.min(all.len())..end).unwrap_or_default().to_vec();
     (page, (end < all.len()).then_some(end))
 }
