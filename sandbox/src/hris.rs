@@ -6,7 +6,7 @@
 use crate::{
     credentials::{Maker, pairs},
     people::SamplePerson,
-    twin::{AccountView, Ask, Face, Reply, Twin, World},
+    twin::{AccountView, Ask, Face, Reply, Twin, World, page_size},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ impl Hris {
         let named: Vec<&Employee> =
             self.employees.iter().filter(|one| one.last.to_lowercase().contains(&last)).collect();
         let limit = ask.param("page[limit]").parse::<usize>().unwrap_or(250).clamp(1, PAGE);
+        let limit = page_size(named.len(), limit);
         let rest: Vec<&&Employee> = named.iter().filter(|one| one.id > after).collect();
         let page: Vec<Value> = rest.iter().take(limit).map(|one| listed(one, ask)).collect();
         let cursor =

@@ -212,13 +212,12 @@ pub trait Twin: Send {
     }
 }
 
-/// From so many entries on a list has pages as large as the vendors' own.
-const CROWD: usize = 400;
+/// A list of more entries than this comes in a handful of pages, and not in hundreds.
+const CROWD: usize = 100;
 
-/// How many entries of a list make a page: few, so that whoever reads the first page alone is found out, unless it would take
-/// hundreds of them.
+/// How many entries of a list make a page: few, so that whoever reads the first page alone is found out.
 pub fn page_size(all: usize, few: usize) -> usize {
-    if all > CROWD { few.max(100) } else { few }
+    if all > CROWD { few.max(all / 4) } else { few }
 }
 
 /// A page of a list by number of the first entry: the entries and, where more follow, where they start.

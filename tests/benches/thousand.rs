@@ -318,9 +318,10 @@ impl Bench {
         assert!(wrong.is_empty(), "{} are not as they should be:\n{}", wrong.len(), wrong.join("\n"));
     }
 
-    /// What the stand-ins say of everybody.
+    /// What the stand-ins say of everybody. The HRIS is where it is known from: it is read, and nothing is taken there.
     async fn nothing_works_any_more(&self, sent: &Sent) {
-        let pairs = sent.cases.keys().flat_map(|who| self.systems.iter().map(move |system| (who, system)));
+        let systems: Vec<&String> = self.systems.iter().filter(|system| *system != "hris").collect();
+        let pairs = sent.cases.keys().flat_map(|who| systems.iter().map(move |system| (who, *system)));
         let wrong: Vec<String> = stream::iter(pairs)
             .map(async |(who, system)| {
                 let url = format!("{}/_sandbox/{system}/accounts/{who}", self.local.sandbox_url);
@@ -334,7 +335,7 @@ impl Bench {
             .collect()
             .await;
         assert!(wrong.is_empty(), "{} accounts still work:\n{}", wrong.len(), wrong.join("\n"));
-        println!("nobody has anything left that works, in any of {} systems", self.systems.len());
+        println!("nobody has anything left that works, in any of {} systems", systems.len());
     }
 
     /// The transitions of all executions, those that were killed among them.

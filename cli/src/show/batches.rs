@@ -77,6 +77,10 @@ pub fn batch(batch: &Value, all: bool) -> String {
         number(batch, "/total"),
         batch_pace(batch),
     )];
+    match number(batch, "/progress/with_somebody") {
+        0 => {}
+        some => said.push(format!("{some} wait for somebody before all access is gone")),
+    }
     if batch["status"] == "held" {
         said.push(format!("security decides about {}: `leaver approvals list`", text(batch, "/held_by")));
     }

@@ -118,7 +118,7 @@ impl Events {
         let mut all: Vec<&(Timestamp, Value)> =
             self.logs.get(log).into_iter().flatten().filter(|(at, _)| (start..=end).contains(at)).collect();
         all.sort_by_key(|(at, _)| *at);
-        let all: Vec<Value> = all.into_iter().map(|(_, entry)| entry.clone()).collect();
+        let all: Vec<&Value> = all.into_iter().map(|(_, entry)| entry).collect();
         let at = usize::try_from(state["at"].as_u64().unwrap_or(0)).unwrap_or(0);
         let size = usize::try_from(limit).unwrap_or(PAGE).min(PAGE);
         let (page, next) = slice(&all, at, size);

@@ -70,7 +70,7 @@ pub(super) fn schemas() -> Value {
     let states: Vec<&str> = LineState::ALL.iter().map(|state| state.name()).collect();
     let counts: Value = states.iter().map(|state| ((*state).to_owned(), number.clone())).collect();
     let progress = named(json!({
-        "finished": number, "left": number, "per_second": {"type": ["number", "null"]}, "ends_at": maybe(&time)}));
+        "finished": number, "left": number, "with_somebody": number, "per_second": {"type": ["number", "null"]}, "ends_at": maybe(&time)}));
     let line = named(json!({
         "line": number, "username": text, "reason": text, "first": flag, "state": {"enum": states},
         "case_id": maybe_text, "case_status": maybe_text}));

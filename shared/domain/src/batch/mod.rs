@@ -144,8 +144,10 @@ pub struct Hold {
 pub struct Progress {
     /// Lines whose access is contained, or that need nothing done.
     pub finished: usize,
-    /// Lines whose access is not.
+    /// Lines whose access is not, for leaver to do.
     pub left: usize,
+    /// Lines where a human has to do or decide something before all access is gone.
+    pub with_somebody: usize,
     /// Lines finished per second since the beginning; `None` as long as too little was finished to say.
     pub per_second: Option<f64>,
     /// When all of it may be contained, at that rate.
@@ -269,7 +271,9 @@ impl Batch {
         let ends_at = per_second
             .filter(|_| self.status == BatchStatus::Running && left > 0)
             .map(|rate| now.plus(Duration::from_secs_f64((left as f64 / rate).clamp(0.0, 1e9))));
-        Progress { finished: self.states.len() - left, left, per_second, ends_at }
+        let with_somebody = of(LineState::waits_for_somebody);
+        let finished = self.states.len() - left - with_somebody;
+        Progress { finished, left, with_somebody, per_second, ends_at }
     }
 
     /// Security let it go on.

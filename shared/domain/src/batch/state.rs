@@ -82,8 +82,8 @@ impl LineState {
     pub fn of_case(case: &CaseRecord, systems: Option<&[SystemRecord]>) -> Self {
         match case.status {
             CaseStatus::Recorded => Self::Running,
-            CaseStatus::Running if case.is_closing() || systems.is_some_and(are_contained) => Self::Contained,
-            CaseStatus::Running => Self::Running,
+            CaseStatus::Running if case.is_closing() => Self::Contained,
+            CaseStatus::Running => systems.map_or(Self::Running, of_systems),
             CaseStatus::Held => Self::Held,
             CaseStatus::AwaitingApproval => Self::AwaitingApproval,
             CaseStatus::Complete => Self::Complete,
@@ -94,12 +94,21 @@ impl LineState {
     }
 }
 
-/// Whether nothing more is to be taken in any system by leaver itself as things stand.
-fn are_contained(systems: &[SystemRecord]) -> bool {
+/// Where a case that runs stands by its systems: it leaves room for another once leaver itself has nothing more to take as
+/// things stand, and is contained only where no human has to do the rest.
+fn of_systems(systems: &[SystemRecord]) -> LineState {
     use SystemStatus::{AwaitingApproval, Denied, ManualTask};
-    let by_human = |of: &SystemRecord| matches!(of.status, AwaitingApproval | Denied | ManualTask);
-    let contained = |of: &SystemRecord| of.is_finished() || of.revoked_at.is_some() || by_human(of);
-    !systems.is_empty() && systems.iter().all(contained)
+    let contained = |of: &SystemRecord| of.is_finished() || of.revoked_at.is_some();
+    let rest: Vec<SystemStatus> = systems.iter().filter(|of| !contained(of)).map(|of| of.status).collect();
+    match rest {
+        _ if systems.is_empty() => LineState::Running,
+        rest if rest.is_empty() => LineState::Contained,
+        rest if !rest.iter().all(|status| matches!(status, AwaitingApproval | Denied | ManualTask)) => {
+            LineState::Running
+        }
+        rest if rest.contains(&AwaitingApproval) => LineState::AwaitingApproval,
+        _ => LineState::Incomplete,
+    }
 }
 
 /// The states of all lines, in the order in which they are worked on.
