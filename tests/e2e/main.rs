@@ -84,6 +84,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,
     evidence::only_auditors_and_security_may_have_a_pack_and_bad_periods_are_refused,
     watch::a_termination_is_read_again_a_day_later,
+    watch::a_log_that_was_away_is_read_afterwards,
     watch::the_canary_is_let_go_its_credentials_are_refused_and_it_comes_back,
     roles::a_function_may_not_read_anothers_secret,
     roles::no_role_has_a_permission_that_nothing_used,

@@ -43,6 +43,39 @@ pub(crate) async fn a_termination_is_read_again_a_day_later(house: Arc<House>) {
     }
 }
 
+/// Google's log answers nothing while access is taken, and is read by the execution that the sweep starts for it.
+pub(crate) async fn a_log_that_was_away_is_read_afterwards(house: Arc<House>) {
+    const GOOGLE: &str = "google_workspace";
+    house.fault(json!({"system": GOOGLE, "match": "/admin/reports/", "status": 503})).await;
+    let person = house.others()[9].clone();
+    let case = house.terminate(&person).await;
+    let settled = house.settled(&case).await;
+    assert_eq!(settled["status"], "complete", "{settled}");
+    house.before().await;
+    let (id, system, cases) = (case.parse().expect("an id"), GOOGLE.parse().expect("an id"), house.cases());
+    let record = async || cases.system(&id, &system).await.expect("the table").expect("the system");
+    let mut owed = record().await;
+    assert!(owed.log_due.is_some(), "{owed:?}");
+    owed.log_due = Some(now());
+    owed.version += 1;
+    cases.put_system(&owed).await.expect("nobody else writes it");
+    let since = Instant::now();
+    loop {
+        invoke(&house, "leaver-local-sweep", &json!({})).await;
+        let read = record().await;
+        if read.log_due.is_none() {
+            let events = read.risk.expect("a judgement").events;
+            assert!(events > 0 && read.status == owed.status, "{events} events");
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(120), "nobody reads it: {read:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let rows = house.rows(&case, 2 * house.systems().len() + 5).await;
+    let row = rows.iter().find(|row| row["event_type"] == "risk_assessed").expect("a row");
+    assert_eq!((&row["result"], &row["system"]), (&json!("success"), &json!(GOOGLE)), "{row}");
+}
+
 pub(crate) async fn the_canary_is_let_go_its_credentials_are_refused_and_it_comes_back(house: Arc<House>) {
     // Something that a human asked for about it does not keep it.
     let url = format!("{}/api/v1/employees/canary.leaver/legal-hold", house.local.api_url);
