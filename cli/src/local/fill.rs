@@ -246,7 +246,7 @@ mod tests {
         assert_eq!((faces["security"], faces["approver"]), ("sam.admin", "taylor.admin"));
         assert_eq!(faces["operator"], "sam.admin", "nobody else holds it");
         let roles: Vec<&str> = faces.keys().copied().collect();
-        assert_eq!(roles, ["approver", "auditor", "hr", "manager", "operator", "security"]);
+        assert_eq!(roles, ["approver", "auditor", "compliance", "hr", "manager", "operator", "security"]);
     }
 
     #[test]
