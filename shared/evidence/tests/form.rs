@@ -13,10 +13,10 @@ const PINNED: (u32, [(&str, &str); 6]) = (
     2,
     [
         ("README.md", "617c7a564ed8bbe5cc77f33b14ab5a79d2623f7143f62db1579b49ceb96c7229"),
-        ("report.html", "6f47c33ef4ab8c9cde932b5b1090325e0865ff3b7943bf4590b415a719a68ad9"),
+        ("report.html", "29855b7833ad6d59eba018cbbcfc6a038048222994efd991739db563d801c8b3"),
         ("controls.md", "5de9f405567bc18fafc0924fa12161c7fc31c2ad72fa2171c3caa9f7a500c7a5"),
         ("oscal.json", "566d9b24e42fd248dff70caf40fb3818ce5258e89606650247d9dfc0e05773c5"),
-        ("verify.py", "d73582e7f582e12959ccf43a58f77e2885cbb289919783614acdce1cc27db779"),
+        ("verify.py", "c9f3ca68ec6ed5f2b26ac75953020f1719c49cff3a93101eea1a985f759dafe5"),
         ("completeness.json", "1585cb03e02cf14e96adbd95d2c0a13f8eef2fc4754c1851fbc7d11295010a13"),
     ],
 );
