@@ -159,8 +159,14 @@ async fn a_vendor_without_room_ends_the_round_and_one_without_an_answer_is_asked
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_never_comes_back_is_said_to_be_unread() {
+    for status in [503, 429] {
+        never_read(status).await;
+    }
+}
+
+async fn never_read(status: u16) {
     let house = House::new().await;
-    let case = taken(&house, RILEY, 503).await;
+    let case = taken(&house, RILEY, status).await;
     let mut record = google(&house, &case).await;
     record.started_at = Some(now().minus(NEVER));
     assert_eq!(hindsight::again(now().minus(NEVER), now()), None);

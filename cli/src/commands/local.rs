@@ -29,8 +29,8 @@ enum LocalCommand {
     /// Bring it up; what runs already is kept.
     Up {
         /// Generate so many sample people beside the named ones: 40, or as many as it has already.
-        #[arg(long, value_name = "N")]
-        people: Option<usize>,
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        people: Option<u16>,
     },
     /// Post one real termination to the webhook and follow it to the ledger.
     Demo,
@@ -67,7 +67,7 @@ impl LocalArguments {
             }
             Some(LocalCommand::Up { people }) => {
                 let environment = match people {
-                    Some(people) => environment.with_people(people),
+                    Some(people) => environment.with_people(people.into()),
                     None => environment,
                 };
                 let local = environment.up().await?;

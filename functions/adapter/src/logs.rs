@@ -62,8 +62,9 @@ async fn read_one(system: &System<'_>, id: &CaseId) -> Result<(), Fault> {
     };
     match read {
         Ok(activity) => told(system, (&case, &before), record, &Came::Read(&activity)).await,
-        Err(fault) if fault.kind == FaultKind::Throttled => Err(fault),
         Err(fault) => match hindsight::again(began, system.now()) {
+            // It keeps its place: the next round begins with it.
+            Some(_) if fault.kind == FaultKind::Throttled => Err(fault),
             Some(next) => {
                 let mut record = record;
                 record.log_due = Some(next);

@@ -1,7 +1,13 @@
 //! The rules of batches: the file, the order, the states, one round.
 
 use super::*;
-use crate::{brake::BrakePolicy, person::Person, policy::Policy};
+use crate::{
+    brake::BrakePolicy,
+    case::{CaseStatus, SystemRecord, SystemStatus},
+    intake,
+    person::Person,
+    policy::Policy,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -208,6 +214,36 @@ fn what_was_claimed_is_not_called_off_and_what_was_not_is() {
     assert_eq!(ended.states.counts()[&LineState::Skipped], 3, "what was called off stays so");
     let whole = of(5, None).cancelled("harper.hr", "a mistake", at(1)).unwrap();
     assert_eq!((whole.status, whole.look_at), (BatchStatus::Cancelled, None));
+}
+
+#[test]
+fn what_a_human_has_to_do_is_not_contained_and_takes_nobodys_place() {
+    use SystemStatus::{AwaitingApproval, Denied, Failed, ManualTask, Verified};
+    let document = serde_norway::from_str(include_str!("../../../../infra/policy.yaml")).unwrap();
+    let policy = Policy::parse(document, "prod").unwrap();
+    let trigger = of(1, None).trigger(&read(&format!("{HEADER}a.b,R,,\n")).unwrap()[0], at(0)).unwrap();
+    let request = intake::Request::plain(trigger, Mode::Leave, "R", at(0));
+    let (mut case, _) =
+        intake::open(&person("a.b", "Sales", "active"), &request, &policy, at(0)).case.unwrap();
+    case.status = CaseStatus::Running;
+    let stands = |all: &[SystemStatus]| {
+        let one = |status: &SystemStatus| SystemRecord {
+            status: *status,
+            ..SystemRecord::queued(&case, "okta".parse().unwrap())
+        };
+        let systems: Vec<SystemRecord> = all.iter().map(one).collect();
+        LineState::of_case(&case, Some(&systems))
+    };
+    assert_eq!(stands(&[]), LineState::Running);
+    assert_eq!(stands(&[Verified, Verified]), LineState::Contained);
+    assert_eq!(stands(&[Verified, Failed, ManualTask]), LineState::Running, "leaver tries again");
+    assert_eq!(stands(&[Verified, ManualTask]), LineState::Incomplete);
+    assert_eq!(stands(&[Verified, Denied]), LineState::Incomplete);
+    assert_eq!(stands(&[ManualTask, AwaitingApproval]), LineState::AwaitingApproval);
+    let claimed = of(3, None).round(&BTreeMap::new(), 3, at(1)).batch.unwrap();
+    let seen = [(0, LineState::Contained), (1, LineState::Incomplete)].into();
+    let progress = claimed.round(&seen, 0, at(2)).batch.unwrap().progress(at(3));
+    assert_eq!((progress.finished, progress.with_somebody, progress.left), (1, 1, 1));
 }
 
 #[test]
