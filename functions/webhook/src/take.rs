@@ -16,7 +16,7 @@ use leaver_domain::{
     trigger::{EventType, HRIS, HrEvent, HrUser},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// What an answer says.
 pub(crate) type Answer = Result<(u16, Value), Problem>;
@@ -53,20 +53,9 @@ fn request(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, mode: Mode) ->
         Mode::Suspend => "suspension",
         _ => "termination",
     };
-    Request {
-        trigger: trigger(webhook, event),
-        mode,
-        reason: user.reason.clone().unwrap_or_else(|| unsaid.to_owned()),
-        dates: event.dates.clone(),
-        effective_at: event.effective_at,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    }
+    let reason = user.reason.clone().unwrap_or_else(|| unsaid.to_owned());
+    let plain = Request::plain(trigger(webhook, event), mode, reason, event.effective_at);
+    Request { dates: event.dates.clone(), ..plain }
 }
 
 async fn open(webhook: &Webhook<'_>, person: &Person, request: &Request) -> Answer {

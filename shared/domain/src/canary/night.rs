@@ -4,7 +4,6 @@ use super::{CanaryPolicy, Knock, Night, Stage};
 use crate::{
     case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Trigger},
     digest::Digest,
-    effective::Dates,
     id::{CaseId, EventId, SystemId},
     intake::{Reactivation, Request},
     ledger::{EventKind, Outcome},
@@ -98,20 +97,8 @@ fn trigger(night: &Night, which: &str, kind: &str, now: Timestamp) -> Result<Tri
 /// # Errors
 /// Where an id cannot be made.
 pub fn way_out(night: &Night, now: Timestamp) -> Result<Request, StoreError> {
-    Ok(Request {
-        trigger: trigger(night, "out", "canary", now)?,
-        mode: Mode::Leave,
-        reason: format!("The canary of {}: its credentials are used afterwards", night.night),
-        dates: Dates::default(),
-        effective_at: now,
-        dry_run: false,
-        emergency: false,
-        preserve_data: false,
-        grants: None,
-        permissions: BTreeSet::new(),
-        moves: None,
-        measure: None,
-    })
+    let reason = format!("The canary of {}: its credentials are used afterwards", night.night);
+    Ok(Request::plain(trigger(night, "out", "canary", now)?, Mode::Leave, reason, now))
 }
 
 /// Its way back. Policy asks for it each night; there is no measure that a human had to decide about.
