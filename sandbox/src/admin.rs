@@ -1,11 +1,13 @@
 //! The sandbox's own face: accounts, faults, recorded requests, reset.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 /// Most requests kept per system.
 const KEPT: usize = 2_000;
+/// Most bytes of answers kept per system.
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
 
 /// A failure to inject.
 #[derive(Debug, Clone, Deserialize)]
@@ -79,23 +81,50 @@ pub struct Recorded {
     pub status: Option<u16>,
     /// The answer's media type; empty where it had no body.
     pub media_type: String,
-    /// The answer's body, without secrets; `null` where there was none.
-    pub answer: Value,
+    /// The answer's body, shown without secrets; `null` where there was none.
+    pub answer: Answer,
     /// The fault's index where one was injected.
     pub injected: bool,
 }
 
+/// A recorded answer's body as it was sent: hundreds are recorded for each that somebody looks at, so that it is read, and
+/// its secrets are hidden, when it is shown.
+#[derive(Clone, Default)]
+pub struct Answer(pub Vec<u8>);
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        redacted(&self.0, "").serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", redacted(&self.0, ""))
+    }
+}
+
 /// The requests of one system, oldest first.
 #[derive(Debug, Default)]
-pub struct Record(pub VecDeque<Recorded>);
+pub struct Record {
+    requests: VecDeque<Recorded>,
+    bytes: usize,
+}
 
 impl Record {
-    /// Adds one; the oldest falls out beyond the limit.
+    /// Adds one; the oldest fall out beyond the limits.
     pub fn push(&mut self, request: Recorded) {
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+        self.bytes += request.answer.0.len();
+        self.requests.push_back(request);
+        while self.requests.len() > KEPT || self.bytes > KEPT_BYTES {
+            let oldest = self.requests.pop_front();
+            self.bytes -= oldest.map_or(0, |oldest| oldest.answer.0.len());
         }
-        self.0.push_back(request);
+    }
+
+    /// What is kept.
+    pub fn requests(&self) -> &VecDeque<Recorded> {
+        &self.requests
     }
 }
 

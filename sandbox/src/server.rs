@@ -3,7 +3,7 @@
 
 use crate::{
     active_directory,
-    admin::{Fault, Record, Recorded, is_hidden, redacted, shown},
+    admin::{Answer, Fault, Record, Recorded, is_hidden, redacted, shown},
     doors, people, receiver,
     twin::{Ask, Face, Reply, Twin, World},
     twins,
@@ -247,7 +247,7 @@ fn record(sandbox: &Sandbox, system: &str, ask: &Ask, reply: Option<&Reply>, inj
         body: redacted(&ask.body, media_type),
         status: reply.map(|reply| reply.status),
         media_type: answered.map(Reply::content_type).unwrap_or_default(),
-        answer: answered.map_or(Value::Null, |reply| redacted(&reply.body, "")),
+        answer: answered.map(|reply| Answer(reply.body.clone())).unwrap_or_default(),
         injected,
     };
     sandbox.note(system, request);
@@ -313,7 +313,7 @@ fn held(sandbox: &Sandbox, ask: &Ask) -> Reply {
     match (ask.method.as_str(), ask.segments().as_slice()) {
         ("GET", ["health"]) => Reply::json(200, json!({"systems": inner.twins.keys().collect::<Vec<_>>()})),
         ("GET", [system, "requests"]) => match inner.records.get(system) {
-            Some(record) => Reply::json(200, json!(record.0)),
+            Some(record) => Reply::json(200, json!(record.requests())),
             None => Reply::json(404, json!({"error": "no such system"})),
         },
         ("POST", ["faults"]) => match serde_json::from_slice::<Fault>(&ask.body) {

@@ -9,6 +9,7 @@ use leaver_domain::{
     person::PersonStatus,
     plan::{ActionKind, Stage},
     ports::{CaseStore, Execution},
+    reviews::{Review, ReviewKind},
     time::Timestamp,
     transfers::TransferState,
 };
@@ -20,7 +21,7 @@ use leaver_tests::{
     sandbox::now,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 const GOOGLE: &str = "google_workspace";
 
@@ -35,6 +36,29 @@ fn states(record: &SystemRecord) -> Vec<(&str, TransferState)> {
 fn rows(record: &SystemRecord) -> Vec<Outcome> {
     let ours = record.log.iter().filter(|line| line.kind == EventKind::OwnershipTransferred);
     ours.map(|line| line.outcome).collect()
+}
+
+/// The tasks about what could not be given on.
+async fn tasks(house: &House, case: &CaseId) -> Vec<Review> {
+    let named = google(house, case).await.transfers.into_iter().filter_map(|one| one.task);
+    let mut found = Vec::new();
+    for id in named.collect::<BTreeSet<_>>() {
+        found.push(house.cases.review(&id).await.unwrap().expect("the task that the record names"));
+    }
+    found
+}
+
+/// A case of john.doe's in which Google gives up whatever it is asked to move.
+async fn given_up(house: &House) -> CaseId {
+    let address = format!("{}/_sandbox/{GOOGLE}/transfers-fail", house.stage.url);
+    leaver_adapters::http::client().unwrap().put(address).send().await.unwrap();
+    let case = recorded(house, "john.doe").await;
+    house.execute(&case).await;
+    let record = google(house, &case).await;
+    assert_eq!(states(&record), [("drive", TransferState::Failed), ("calendar", TransferState::Failed)]);
+    assert_eq!(rows(&record), [Outcome::Failure]);
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    case
 }
 
 async fn sweep(house: &House, at: Timestamp) -> Swept {
@@ -180,6 +204,9 @@ async fn where_the_manager_is_leaving_the_owner_takes_over_and_where_nobody_can_
     let why = record.transfers[0].why.as_deref().unwrap();
     assert!(why.contains("sam.admin has no account in Google Workspace"), "{why}");
     assert_eq!(rows(&record), [Outcome::Failure]);
+    follow(&house, &case).await;
+    let tasks = tasks(&house, &case).await;
+    assert!(tasks[0].reason.contains(why), "{}", tasks[0].reason);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +223,7 @@ async fn what_is_not_through_within_a_week_is_somebodys_task() {
     let record = google(&house, &case).await;
     assert!(record.transfers.iter().all(|one| one.state == TransferState::Failed), "{:?}", record.transfers);
     assert_eq!((rows(&record), record.transfers_due), (vec![Outcome::Failure], None));
+    assert_eq!(tasks(&house, &case).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,14 +255,63 @@ async fn where_the_data_is_kept_access_goes_and_what_may_lose_data_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_vendor_gives_up_is_somebodys_task_and_the_case_is_complete() {
     let house = House::new().await;
-    let address = format!("{}/_sandbox/{GOOGLE}/transfers-fail", house.stage.url);
-    leaver_adapters::http::client().unwrap().put(address).send().await.unwrap();
-    let case = recorded(&house, "john.doe").await;
-    house.execute(&case).await;
+    let case = given_up(&house).await;
+    assert_eq!(sweep(&house, now().plus(Duration::from_secs(120))).await.followed, 1);
+    assert_eq!(follow(&house, &case).await, [GOOGLE]);
     let record = google(&house, &case).await;
-    assert_eq!(states(&record), [("drive", TransferState::Failed), ("calendar", TransferState::Failed)]);
-    assert_eq!((rows(&record), record.transfers_due), (vec![Outcome::Failure], None));
-    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    assert_eq!((rows(&record).len(), record.transfers_due), (1, None));
+    let tasks = tasks(&house, &case).await;
+    let [task] = tasks.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!((task.kind, &task.case), (ReviewKind::TransferFailed, &case));
+    assert_eq!(task.owners.iter().map(|owner| owner.as_str()).collect::<Vec<_>>(), ["sam.admin"]);
+    assert!(task.reason.starts_with("google_workspace: "), "{}", task.reason);
+    let why = record.transfers[0].why.as_deref().unwrap();
+    assert!(record.transfers.iter().all(|one| task.reason.contains(&one.name)), "{}", task.reason);
+    assert!(task.reason.contains(why), "{}", task.reason);
+    assert_eq!(follow(&house, &case).await, Vec::<String>::new(), "once");
+    house.feed().await;
+    let log = house.log().await;
+    let opened = log.iter().filter(|(entry, _)| entry.kind == EventKind::TaskOpened).count();
+    assert_eq!(opened, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_about_what_failed_is_given_once_wherever_the_step_dies() {
+    let house = House::new().await;
+    let case = given_up(&house).await;
+    let ready = house.cases.copy();
+    for when in [When::Before, When::After] {
+        for call in 0.. {
+            let store = ready.copy();
+            let failing = Failing::at(&store, call, when);
+            let _ = house.step(&failing, &case, GOOGLE, Step::Transfers).await;
+            let reached = failing.has_failed();
+            house.step(&store, &case, GOOGLE, Step::Transfers).await.unwrap();
+            let record = store.system(&case, &GOOGLE.parse().unwrap()).await.unwrap().unwrap();
+            let named: BTreeSet<_> = record.transfers.iter().map(|one| one.task.clone()).collect();
+            assert_eq!((named.len(), record.transfers_due), (1, None), "call {call}, {when:?}");
+            let id = named.into_iter().flatten().next().unwrap();
+            assert_eq!(store.review(&id).await.unwrap().map(|task| task.version), Some(1));
+            if !reached {
+                assert!(call > 3);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_nobodys_task_where_the_person_stays() {
+    let house = House::new().await;
+    let case = given_up(&house).await;
+    let mut john = house.cases.person(&"john.doe".parse().unwrap()).await.unwrap().unwrap();
+    john.status = PersonStatus::Active;
+    john.case = Some("CASE-2026-02-03-00000000000000000000000000".parse().unwrap());
+    john.version += 1;
+    house.cases.put_person(&john).await.unwrap();
+    assert_eq!(follow(&house, &case).await, [GOOGLE]);
+    assert_eq!(tasks(&house, &case).await, []);
+    assert_eq!(google(&house, &case).await.transfers_due, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

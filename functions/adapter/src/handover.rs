@@ -8,15 +8,18 @@ use leaver_adapters::{
 };
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
+    deciding,
     fault::Fault,
     inventory::{Asset, Inventory},
     ledger::{EventKind, Outcome},
     person::Person,
     plan::{ActionKind, Scope},
     ports::Change,
+    reviews::{self, Review},
     transfers::{self, Heir, Transfer, TransferState, can_inherit, candidates, is_given_up, look_again},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Who takes over here: the manager, or the system's owner where no manager stays.
 async fn who(system: &System<'_>, person: &Person) -> Result<Inherited, Fault> {
@@ -117,8 +120,8 @@ pub(crate) fn settle(
 ) -> bool {
     let now = system.now();
     let since = record.started_at.unwrap_or(now);
-    let open = record.transfers.iter().any(Transfer::is_open);
-    record.transfers_due = (open && !case.dry_run).then(|| look_again(since, now));
+    let waiting = record.transfers.iter().any(Transfer::is_waiting);
+    record.transfers_due = (waiting && !case.dry_run).then(|| look_again(since, now));
     let was = |one: &Transfer| before.iter().find(|was| was.asset == one.asset).map(|was| was.state);
     let ended: Vec<&Transfer> =
         record.transfers.iter().filter(|one| !one.is_open() && was(one) != Some(one.state)).collect();
@@ -149,13 +152,14 @@ pub(crate) fn is_free(case: &CaseRecord, record: &SystemRecord) -> bool {
     case.status.is_settled() || (case.status == CaseStatus::Running && !case.is_closing() && rests)
 }
 
-/// Follows the open transfers of a system that has come to rest. While it is at work, its own steps look.
+/// Follows the open transfers of a system that has come to rest, and gives a human what failed. While it is at work, its own
+/// steps look.
 pub(crate) async fn follow(
     system: &System<'_>,
     case: &CaseRecord,
     mut record: SystemRecord,
 ) -> Result<(), Fault> {
-    if !is_free(case, &record) || !record.transfers.iter().any(Transfer::is_open) {
+    if !is_free(case, &record) || !record.transfers.iter().any(Transfer::is_waiting) {
         return Ok(());
     }
     let person = system.store.person(&case.person.username).await.map_err(stored)?;
@@ -165,15 +169,22 @@ pub(crate) async fn follow(
     if is_given_up(record.started_at.unwrap_or(case.created_at), now) {
         let open = record.transfers.iter_mut().filter(|one| one.is_open());
         open.for_each(|one| one.failed("it has not come to its end within a week: look at it by hand"));
-    } else {
+    } else if record.transfers.iter().any(Transfer::is_open) {
         if record.revoked_at.is_none() {
             fail_asked(&mut record, "leaver did not finish this system: whoever does gives it on as well");
         }
         advance(system, case, &person, &mut record).await?;
     }
+    // What was the leaver's stays theirs where they stay.
+    let stays = called_off(case, &person).is_some();
+    let task = if stays { None } else { by_hand(system, case, &mut record).await? };
     let told = settle(system, case, &mut record, &before);
+    if stays && !record.transfers.iter().any(Transfer::is_open) {
+        record.transfers_due = None;
+    }
     record.version += 1;
     let mut changes = vec![Change::System(Box::new(record))];
+    changes.extend(task.map(|task| Change::Review(Box::new(task))));
     if told {
         // A checkpoint has to cover the new row as well; and whoever closes the case meanwhile reads again.
         let mut case = case.clone();
@@ -182,6 +193,31 @@ pub(crate) async fn follow(
         changes.push(Change::Case(Box::new(case)));
     }
     system.store.commit(&changes).await.map_err(stored)
+}
+
+/// The task of the system's owner about what failed; of the security team where the owner is none who stays.
+async fn by_hand(
+    system: &System<'_>,
+    case: &CaseRecord,
+    record: &mut SystemRecord,
+) -> Result<Option<Review>, Fault> {
+    if !record.transfers.iter().any(Transfer::is_nobodys) {
+        return Ok(None);
+    }
+    let approvals = &system.policy.approvals;
+    let owner = system.policy.systems.get(system.id).map(|of| &of.owner);
+    let owner = match owner.filter(|owner| **owner != case.person.username) {
+        Some(owner) => system.store.person(owner).await.map_err(stored)?.filter(can_inherit),
+        None => None,
+    };
+    let owners = match owner {
+        Some(owner) => BTreeSet::from([owner.username]),
+        None => {
+            let gone = deciding::gone(system.store, approvals).await.map_err(stored)?;
+            reviews::owners(approvals, &BTreeSet::new(), &case.person.username, &gone)
+        }
+    };
+    Ok(transfers::task(approvals, case, record, owners, &actor(system), system.now()))
 }
 
 /// Gives up what the vendor was not asked for yet.

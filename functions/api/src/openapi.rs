@@ -347,7 +347,7 @@ fn task_schemas() -> Value {
         named(json!({"name": text, "media_type": text, "data": {"type": "string", "format": "byte"}}));
     json!({
         "Task": named(json!({
-            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "suspension", "reappeared", "late_risk", "canary_alive"]}, "case_id": text,
+            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "suspension", "reappeared", "late_risk", "transfer_failed", "canary_alive"]}, "case_id": text,
             "system": {"type": ["string", "null"]}, "person": person, "reason": text,
             "owners": {"type": "array", "items": text}, "instructions": text, "opened_at": time, "due_at": time,
             "overdue": flag, "closed": maybe(&closed)})),

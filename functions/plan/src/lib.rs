@@ -123,9 +123,9 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     }
     if let Some(case) = input.transfers {
         let records = plan.store.systems(&case).await.map_err(store)?;
-        let open = records.iter().filter(|record| record.transfers.iter().any(Transfer::is_open));
+        let waiting = records.iter().filter(|record| record.transfers.iter().any(Transfer::is_waiting));
         let systems =
-            open.map(|record| item(Some(case.clone()), record.system.as_str(), "transfers")).collect();
+            waiting.map(|record| item(Some(case.clone()), record.system.as_str(), "transfers")).collect();
         // Nothing of the case itself is to be closed afterwards.
         return Ok(Output { systems, ..empty() });
     }

@@ -112,7 +112,7 @@ impl Asked {
                 body: if shown.is_empty() { Value::Null } else { Value::String(shown) },
                 status,
                 media_type: Default::default(),
-                answer: Value::Null,
+                answer: Default::default(),
                 injected,
             },
         );

@@ -1,6 +1,10 @@
 //! One SCIM 2.0 client (RFC 7643, RFC 7644) for every system that speaks it: finding a user, reading groups, and the few
 //! changes that leaver makes. What a server does otherwise is said by [`Quirks`].
 
+mod wire;
+
+pub(crate) use wire::User;
+
 use crate::{
     Missing,
     http::{Answer, Command, Query, Reader, Writer},
@@ -9,170 +13,19 @@ use crate::{
 use leaver_domain::{
     custom::{DeactivateBy, FilterBy, Quirks},
     fault::{Fault, FaultKind},
-    inventory::{Account, AccountStatus, Grant, GrantKind},
+    inventory::{AccountStatus, Grant, GrantKind},
     person::Person,
     plan::Outcome,
     roster::{Mark, Page, Seen},
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use wire::{List, Many, WireGroup, WireUser};
 
 /// The employee number, as filters name it.
 const NUMBER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const ACCEPT: &str = "application/scim+json, application/json;q=0.9";
-
-/// One value or a list of them: some servers leave the list out where there is one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Many<T> {
-    Several(Vec<T>),
-    One(T),
-}
-
-impl<T> Many<T> {
-    fn of(this: Option<Self>) -> Vec<T> {
-        match this {
-            None => Vec::new(),
-            Some(Self::Several(all)) => all,
-            Some(Self::One(one)) => vec![one],
-        }
-    }
-}
-
-/// A value that some servers write as a text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Plain {
-    Flag(bool),
-    Number(serde_json::Number),
-    Text(String),
-}
-
-impl Plain {
-    fn text(self) -> String {
-        match self {
-            Self::Flag(flag) => flag.to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Valued {
-    value: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Enterprise {
-    employee_number: Option<Plain>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireUser {
-    id: String,
-    user_name: Option<String>,
-    display_name: Option<String>,
-    active: Option<Plain>,
-    emails: Option<Many<Valued>>,
-    external_id: Option<String>,
-    groups: Option<Many<Membership>>,
-    #[serde(rename = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")]
-    enterprise: Option<Enterprise>,
-    #[serde(flatten)]
-    more: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct Membership {
-    value: String,
-    display: Option<String>,
-    r#type: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireGroup {
-    id: String,
-    display_name: Option<String>,
-    members: Option<Many<Valued>>,
-}
-
-#[derive(Deserialize)]
-struct List<T> {
-    #[serde(rename = "totalResults")]
-    total: usize,
-    #[serde(rename = "Resources")]
-    resources: Option<Vec<T>>,
-}
-
-/// A user, as far as leaver needs them.
-pub(crate) struct User {
-    /// The server's id.
-    pub(crate) id: String,
-    /// The name that they log in with.
-    pub(crate) login: String,
-    /// Whether they can log in. A server that does not say so is taken to let them.
-    pub(crate) active: bool,
-    /// Everything that is not of the common schema.
-    pub(crate) more: Map<String, Value>,
-    display_name: Option<String>,
-    emails: Vec<String>,
-    number: Option<String>,
-    external_id: Option<String>,
-    groups: Vec<Membership>,
-}
-
-impl From<WireUser> for User {
-    fn from(wire: WireUser) -> Self {
-        let is_false = |flag: Plain| flag.text().eq_ignore_ascii_case("false");
-        Self {
-            login: wire.user_name.unwrap_or_else(|| wire.id.clone()),
-            id: wire.id,
-            display_name: wire.display_name,
-            active: !wire.active.is_some_and(is_false),
-            emails: Many::of(wire.emails).into_iter().filter_map(|email| email.value).collect(),
-            number: wire.enterprise.and_then(|of| of.employee_number).map(Plain::text),
-            external_id: wire.external_id,
-            groups: Many::of(wire.groups),
-            more: wire.more,
-        }
-    }
-}
-
-impl User {
-    /// By which of the person's attributes this is their account; `None` where by none.
-    fn matched_by(&self, login: &str, who: &Person) -> Option<&'static str> {
-        let number = who.employee_id.as_str();
-        let is = |email: &String| email.eq_ignore_ascii_case(&who.email);
-        if self.login.eq_ignore_ascii_case(login) {
-            Some("login")
-        } else if self.login.eq_ignore_ascii_case(&who.email) || self.emails.iter().any(is) {
-            Some("email")
-        } else if [&self.number, &self.external_id].into_iter().any(|held| held.as_deref() == Some(number)) {
-            Some("employee_id")
-        } else {
-            None
-        }
-    }
-
-    /// The account that this user is.
-    pub(crate) fn account(&self, matched_by: &str, inactive: AccountStatus, privileged: bool) -> Account {
-        Account {
-            id: self.id.clone(),
-            login: self.login.clone(),
-            status: if self.active { AccountStatus::Active } else { inactive },
-            matched_by: matched_by.to_owned(),
-            privileged,
-            last_login: None,
-            facts: BTreeMap::new(),
-        }
-    }
-}
 
 /// A text inside a filter expression: quotes and backslashes cannot end it.
 fn quoted(text: &str) -> String {

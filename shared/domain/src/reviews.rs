@@ -25,6 +25,8 @@ pub enum ReviewKind {
     Reappeared,
     /// A case whose log, read after access was taken, shows what would have been asked about before.
     LateRisk,
+    /// What the person owned and leaver could not give to somebody else.
+    TransferFailed,
     /// The canary's case, after which a revoked credential still worked.
     CanaryAlive,
 }
@@ -38,6 +40,7 @@ impl ReviewKind {
             Self::Suspension => "suspension",
             Self::Reappeared => "reappeared",
             Self::LateRisk => "late_risk",
+            Self::TransferFailed => "transfer_failed",
             Self::CanaryAlive => "canary_alive",
         }
     }
@@ -60,6 +63,10 @@ impl ReviewKind {
             Self::LateRisk => {
                 "The system's log could not be read when access was taken, and was read now. What it shows would have been \
                  decided about by a human before. See what was done with the access, and what has to follow from that."
+            }
+            Self::TransferFailed => {
+                "leaver could not give this to somebody else. Give it to whoever takes over, by hand, and say here who got it; \
+                 or say that nobody needs it."
             }
             Self::CanaryAlive => {
                 "A credential of the nightly canary still works although it was revoked and read back as gone. See whether the \
@@ -150,9 +157,20 @@ pub fn open(
     actor: &str,
     now: Timestamp,
 ) -> Review {
+    let owners = owners(policy, &about.not_by, &about.person.username, gone);
+    open_for(owners, policy, about, actor, now)
+}
+
+/// The same, for somebody else than the security team.
+pub fn open_for(
+    owners: BTreeSet<Username>,
+    policy: &ApprovalPolicy,
+    about: About<'_>,
+    actor: &str,
+    now: Timestamp,
+) -> Review {
     let About { kind, case, person, reason, not_by, not_before } = about;
     let due_at = not_before.unwrap_or(now).plus(Duration::from_secs(policy.review_seconds.into()));
-    let owners = owners(policy, &not_by, &person.username, gone);
     let mut line = Happening {
         kind: EventKind::TaskOpened,
         at: now,

@@ -3,9 +3,12 @@
 //! They are tracked beside the revocation and never hold it up: a vendor may take hours to move a drive.
 
 use crate::{
-    id::Username,
+    approval::ApprovalPolicy,
+    case::{CaseRecord, SystemRecord},
+    id::{ReviewId, Username},
     inventory::Asset,
     person::{Person, PersonStatus},
+    reviews::{self, About, Review, ReviewKind},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,8 @@ use std::{collections::BTreeSet, time::Duration};
 pub const MAX_TRANSFERS: usize = 50;
 /// After this long without an end a human has to look.
 const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// So many of them are named in a task; the case names all.
+const NAMED: usize = 10;
 
 /// Whoever takes over, in one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub enum TransferState {
     Running,
     /// A fresh read shows the new owner, or the vendor's own word that all was moved.
     Done,
-    /// leaver cannot do it: it is the task of the system's owner.
+    /// leaver cannot do it: it is a human's task.
     Failed,
 }
 
@@ -67,6 +72,9 @@ pub struct Transfer {
     /// Why it is not done, in one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The task of the human who does what leaver could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<ReviewId>,
 }
 
 impl Transfer {
@@ -82,12 +90,23 @@ impl Transfer {
             asked_at: None,
             done_at: None,
             why: None,
+            task: None,
         }
     }
 
     /// Whether it is still to come to its end.
     pub fn is_open(&self) -> bool {
         matches!(self.state, TransferState::Requested | TransferState::Running)
+    }
+
+    /// Whether it failed and nobody has it as a task yet.
+    pub fn is_nobodys(&self) -> bool {
+        self.state == TransferState::Failed && self.task.is_none()
+    }
+
+    /// Whether leaver still has something to do about it.
+    pub fn is_waiting(&self) -> bool {
+        self.is_open() || self.is_nobodys()
     }
 
     /// To somebody.
@@ -156,6 +175,47 @@ pub fn wanted(known: &[Transfer], assets: &[Asset]) -> Vec<Transfer> {
         }
     }
     all
+}
+
+/// The task about what failed in a system and is nobody's yet, marked there as theirs; `None` where nothing is. To be written
+/// together with the record.
+pub fn task(
+    policy: &ApprovalPolicy,
+    case: &CaseRecord,
+    record: &mut SystemRecord,
+    owners: BTreeSet<Username>,
+    actor: &str,
+    now: Timestamp,
+) -> Option<Review> {
+    let kind = ReviewKind::TransferFailed;
+    let failed = record.transfers.iter_mut().filter(|one| one.is_nobodys());
+    let failed: Vec<&mut Transfer> = failed.collect();
+    let first = failed.first()?;
+    // Each fails once, so that what failed later is a task of its own.
+    let subject = format!("{} {} {}", kind.name(), record.system, first.asset);
+    let id = ReviewId::of_case(&subject, &case.case_id);
+    let named = failed.iter().take(NAMED).map(|one| {
+        let why = one.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{} {}{why}", one.kind, one.name)
+    });
+    let mut reason = format!("{}: {}", record.system, named.collect::<Vec<_>>().join("; "));
+    if failed.len() > NAMED {
+        reason.push_str(&format!("; and {} more", failed.len() - NAMED));
+    }
+    for one in failed {
+        one.task = Some(id.clone());
+    }
+    let about = About {
+        kind,
+        case: &case.case_id,
+        person: &case.person,
+        reason: &reason,
+        not_by: BTreeSet::new(),
+        not_before: None,
+    };
+    let mut review = reviews::open_for(owners, policy, about, actor, now);
+    review.review_id = id;
+    Some(review)
 }
 
 #[cfg(test)]

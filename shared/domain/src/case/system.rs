@@ -94,7 +94,7 @@ pub struct SystemRecord {
     /// When the vendor's log is tried next, where access was taken before it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_due: Option<Timestamp>,
-    /// When the transfers are looked at next; `None` where none is open.
+    /// When the transfers are looked at next; `None` where leaver has nothing left to do about them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfers_due: Option<Timestamp>,
     /// What is left to be destroyed once nobody can come back. No case does it.

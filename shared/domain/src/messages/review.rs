@@ -17,13 +17,16 @@ pub fn of_review(review: &Review) -> Message {
         ReviewKind::LateRisk => {
             format!("ALARM: what {person} did before their access was taken has to be looked at")
         }
+        ReviewKind::TransferFailed => format!("What {person} owned has to be given to somebody by hand"),
         ReviewKind::Reappeared => format!("ALARM: access of {person} is there again after it had been taken"),
     };
     let not_by_is = match review.kind {
         ReviewKind::Emergency | ReviewKind::Suspension => "Wanted by",
-        ReviewKind::BreakGlass | ReviewKind::Reappeared | ReviewKind::LateRisk | ReviewKind::CanaryAlive => {
-            "Not to be reviewed by"
-        }
+        ReviewKind::BreakGlass
+        | ReviewKind::Reappeared
+        | ReviewKind::LateRisk
+        | ReviewKind::TransferFailed
+        | ReviewKind::CanaryAlive => "Not to be reviewed by",
     };
     let owners: Vec<_> = review.owners.iter().cloned().collect();
     let not_by: Vec<_> = review.not_by.iter().map(String::as_str).collect();
