@@ -122,6 +122,7 @@ fn sample(row: Row) -> Result<SamplePerson, String> {
         username: parse(&row.username)?,
         employee_id: row.employee_id.parse().map_err(|error| wrong(&error))?,
         email: format!("{}@example.com", row.username),
+        former_emails: Vec::new(),
         name: row.name.clone(),
         employment: row.employment,
         role: row.role.clone(),

@@ -3,12 +3,14 @@
 use crate::recorded;
 use leaver_archive::{Archived, Archiving};
 use leaver_domain::{
+    approval::{ApprovalId, Decision},
     archive::MANIFEST,
     case::{CaseRecord, CaseStatus},
+    deciding::{self, Who},
     digest::Digest,
     id::CaseId,
     ledger::{EventKind, Outcome},
-    measure::{ArchiveHold, Measure, What},
+    measure::{ArchiveHold, ExceptionKind, Measure, MeasureStatus, What},
     measures::{self, Asked},
     person::Person,
     ports::{CaseStore, Change, StoreError},
@@ -195,7 +197,7 @@ async fn wherever_it_dies_an_archive_is_whole_in_the_end_and_has_one_row() {
     }
 }
 
-async fn hold(house: &House) -> Measure {
+pub(crate) async fn hold(house: &House) -> Measure {
     let asked = Asked {
         what: What::Hold,
         person: "john.doe".parse().unwrap(),
@@ -268,6 +270,104 @@ async fn what_is_archived_under_a_hold_is_held_from_its_first_moment_whatever_po
     let other = left(&house, "robin.mover").await;
     archive(&house, &vault).await;
     assert_eq!(house.case(&other).await.0.archive, None, "switched off, and nothing asks for it");
+}
+
+fn in_a_year() -> Timestamp {
+    now().plus(Duration::from_secs(365 * 86_400))
+}
+
+/// A retention hold, from its request to its being in force.
+async fn retain(house: &House, until: Timestamp) -> Measure {
+    let asked = Asked {
+        what: What::Exception { what: ExceptionKind::RetentionHold, renews: None },
+        person: "john.doe".parse().unwrap(),
+        requested_by: "harper.hr".parse().unwrap(),
+        reason: "tax audit".into(),
+        until: Some(until),
+        only: Default::default(),
+        request_id: "retain-1".into(),
+        body: Digest::of(b"retain"),
+    };
+    let (store, workflow, policy) = (&house.cases, &house.workflow, &house.policy);
+    let (measure, _) = measures::request(store, workflow, policy, asked, now()).await.expect("a request");
+    let id = ApprovalId::Measure(measure.measure_id.clone());
+    let who = Who { username: "sam.admin".parse().unwrap(), roles: None, through: "api" };
+    let decided = deciding::decide(store, workflow, policy, &id, &who, Decision::Approve, "agreed", now());
+    decided.await.expect("a decision");
+    let approved = store.measure(&measure.measure_id).await.unwrap().unwrap();
+    measures::begin(store, workflow, policy, approved, now()).await.expect("a beginning")
+}
+
+/// Its time is over.
+async fn over(house: &House, retained: &Measure) {
+    let (store, workflow, policy) = (&house.cases, &house.workflow, &house.policy);
+    let measure = store.measure(&retained.measure_id).await.unwrap().unwrap();
+    let ended =
+        measures::end(store, workflow, policy, measure, retained.until.unwrap()).await.expect("an end");
+    assert_eq!(ended.status, MeasureStatus::Ended);
+}
+
+/// Whether everything that is archived is held; nothing of it is held otherwise.
+fn is_held(vault: &MemoryVault) -> bool {
+    let all = vault.all();
+    let held = all.iter().filter(|one| one.held).count();
+    assert!(!all.is_empty() && (held == 0 || held == all.len()), "{held} of {}", all.len());
+    held > 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retention_hold_reaches_what_is_there_already_until_it_is_over() {
+    let (house, vault) = (House::new().await, MemoryVault::default());
+    left(&house, "john.doe").await;
+    archive(&house, &vault).await;
+    assert!(!is_held(&vault));
+    let retained = retain(&house, in_a_year()).await;
+    assert_eq!(archive(&house, &vault).await.held, 1);
+    assert!(is_held(&vault));
+    let locked =
+        now().plus(Duration::from_secs(u64::from(house.policy.data.retention_days) * 86_400 + 9_000));
+    assert!(locked < in_a_year());
+    assert_eq!(vault.expire(locked), 0, "it outlives the archive's own time");
+    over(&house, &retained).await;
+    assert_eq!(archive_at(&house, &house.cases, &vault, in_a_year()).await.unwrap().held, 1);
+    assert!(!is_held(&vault));
+    assert!(vault.expire(in_a_year()) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_archived_under_a_retention_hold_is_held_from_its_first_moment() {
+    let (mut house, vault) = (House::new().await, MemoryVault::default());
+    house.policy.data.archive = false;
+    retain(&house, in_a_year()).await;
+    let case = left(&house, "john.doe").await;
+    let run = archive(&house, &vault).await;
+    assert_eq!((run.made, run.failed), (1, 0));
+    assert!(is_held(&vault));
+    assert!(house.case(&case).await.0.archive.unwrap().made.unwrap().held);
+}
+
+/// Whichever of two holds ends first, the other one still keeps everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_holds_keep_goes_with_the_second_of_them() {
+    for legal_ends_first in [true, false] {
+        let (house, vault) = (House::new().await, MemoryVault::default());
+        left(&house, "john.doe").await;
+        archive(&house, &vault).await;
+        let (placed, retained) = (hold(&house).await, retain(&house, in_a_year()).await);
+        assert_eq!(archive(&house, &vault).await.held, 2);
+        let mut at = later();
+        for legal in [legal_ends_first, !legal_ends_first] {
+            assert!(is_held(&vault), "{legal_ends_first}");
+            if legal {
+                release(&house, &placed).await;
+            } else {
+                over(&house, &retained).await;
+                at = in_a_year();
+            }
+            assert_eq!(archive_at(&house, &house.cases, &vault, at).await.unwrap().held, 1);
+        }
+        assert!(!is_held(&vault), "{legal_ends_first}");
+    }
 }
 
 /// A vault beside which somebody places a hold while an archive is being written.

@@ -1,5 +1,5 @@
-//! After any sequence of events somebody's access is what policy says: nothing that their role does not need, nothing at all for
-//! whoever is not entitled, and what every role on the way needed is still there.
+//! After any sequence of events somebody's access is what policy says: nothing that their role does not need, nothing where routing
+//! does not lead, nothing at all for whoever is not entitled, and what every role and place on the way needed is still there.
 
 use crate::consent::fake::{SYSTEMS, World};
 use leaver_adapter::{Input, Step, System};
@@ -12,9 +12,10 @@ use leaver_domain::{
     person::{Person, PersonStatus},
     ports::CaseStore,
     profiles::Profile,
+    routing::Routing,
 };
 use leaver_tests::{
-    flow::{House, body, event},
+    flow::{House, body, event, shipped},
     sandbox::now,
 };
 use proptest::{prelude::*, test_runner::TestCaseError};
@@ -23,19 +24,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const ROBIN: &str = "robin.mover";
 const ROLES: [&str; 3] = ["engineer", "sales", "analyst"];
-const KINDS: [&str; 5] = ["move", "suspended", "reinstated", "terminated", "rehired"];
+/// Departments and locations, the first being where they begin.
+const PLACES: [(&str, &str); 4] =
+    [("Engineering", "Berlin"), ("Sales", "Berlin"), ("Engineering", "Lisbon"), ("Sales", "Lisbon")];
+/// Systems that no role has to do with: routing alone says who has them.
+const PLACED: [&str; 2] = ["badge", "vpn"];
+const ROUTING: [&str; 3] = [
+    "Everybody has github, okta and slack.",
+    "People in Engineering have badge.",
+    "People based in Berlin have vpn.",
+];
+const KINDS: [&str; 6] = ["move", "relocated", "suspended", "reinstated", "terminated", "rehired"];
 
 /// What happens, and whether everything that is due by then is carried out first.
 #[derive(Debug, Clone)]
 struct Happens {
     kind: &'static str,
     role: usize,
+    place: usize,
     carried_out: bool,
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
-    (proptest::sample::select(&KINDS[..]), 0..ROLES.len(), any::<bool>())
-        .prop_map(|(kind, role, carried_out)| Happens { kind, role, carried_out })
+    (proptest::sample::select(&KINDS[..]), 0..ROLES.len(), 0..PLACES.len(), any::<bool>())
+        .prop_map(|(kind, role, place, carried_out)| Happens { kind, role, place, carried_out })
 }
 
 type Grants = BTreeSet<String>;
@@ -48,6 +60,10 @@ fn profiles() -> impl Strategy<Value = [Profile; 3]> {
     [profile.clone(), profile.clone(), profile]
 }
 
+fn all() -> impl Iterator<Item = &'static str> {
+    SYSTEMS.into_iter().chain(PLACED)
+}
+
 struct Life {
     house: House,
     world: World,
@@ -55,12 +71,16 @@ struct Life {
     number: usize,
     /// What every role since it was held has needed.
     kept: BTreeMap<SystemId, Grants>,
+    /// Where routing has led all along.
+    placed: BTreeSet<SystemId>,
 }
 
 impl Life {
     async fn new(profiles: [Profile; 3]) -> Self {
         let mut house = House::new().await;
-        house.policy.systems.retain(|system, _| SYSTEMS.contains(&system.as_str()));
+        house.policy.systems = shipped("local").systems;
+        house.policy.systems.retain(|system, _| all().any(|one| one == system.as_str()));
+        house.policy.routing = Routing::try_from(ROUTING.map(str::to_owned).to_vec()).unwrap();
         house.policy.timing.role_change_seconds = 0;
         let engineer = profiles[0].clone();
         house.policy.roles = ROLES.iter().map(|role| (*role).to_owned()).zip(profiles).collect();
@@ -68,26 +88,32 @@ impl Life {
         for system in SYSTEMS {
             world.begin_with(system, ROBIN, engineer.needs(&system.parse().unwrap()));
         }
-        Self { house, world, pending: Vec::new(), number: 0, kept: engineer.0 }
+        for system in PLACED {
+            world.begin_with(system, ROBIN, Some(&BTreeSet::from(["a".to_owned()])));
+        }
+        let placed = PLACED.iter().map(|system| system.parse().unwrap()).collect();
+        Self { house, world, pending: Vec::new(), number: 0, kept: engineer.0, placed }
     }
 
     async fn robin(&self) -> Person {
         self.house.cases.person(&ROBIN.parse().unwrap()).await.unwrap().unwrap()
     }
 
-    async fn post(&mut self, kind: &str, role: Option<&str>) {
+    async fn post(&mut self, kind: &str, role: Option<&str>, place: usize) {
         let mut told = event(ROBIN, &format!("evt-{}", self.number));
         told["event_type"] = json!(kind);
         if let Some(role) = role {
             told["user"]["role"] = json!(role);
         }
+        let (department, location) = PLACES[place];
+        told["metadata"]["department"] = json!(department);
+        told["metadata"]["location"] = json!(location);
         let answer = self.house.post(&self.house.cases, &told.to_string()).await;
-        assert_eq!(answer.status_code, 202, "{kind}: {:?}", answer.body);
-        let case = body(&answer)["case_id"].as_str().map(|id| id.parse().unwrap());
-        // Whoever comes back from a suspension to another role moves as well, by a case of its own.
-        let moves = CaseId::of_trigger("leaver", &format!("evt-{}", self.number).parse().unwrap());
-        let moves = self.house.cases.case(&moves).await.unwrap().map(|case| case.case_id);
-        self.pending.extend(moves.into_iter().chain(case));
+        // A suspension ends by what somebody decides, whatever HR says.
+        let stays = kind == "user_rehired" && self.robin().await.status == PersonStatus::Suspended;
+        assert_eq!(answer.status_code, if stays { 422 } else { 202 }, "{kind}: {:?}", answer.body);
+        let case = body(&answer)["case_id"].as_str().map(|id| id.parse::<CaseId>().unwrap());
+        self.pending.extend(case);
     }
 
     async fn happens(&mut self, what: &Happens) {
@@ -97,10 +123,11 @@ impl Life {
         }
         let (robin, role) = (self.robin().await, ROLES[what.role]);
         match what.kind {
-            "move" => self.post("user_role_changed", Some(role)).await,
-            "suspended" => self.post("user_suspended", None).await,
-            "terminated" => self.post("user_terminated", None).await,
-            "rehired" => self.post("user_rehired", Some(role)).await,
+            "move" => self.post("user_role_changed", Some(role), what.place).await,
+            "relocated" => self.post("user_updated", None, what.place).await,
+            "suspended" => self.post("user_suspended", None, what.place).await,
+            "terminated" => self.post("user_terminated", None, what.place).await,
+            "rehired" => self.post("user_rehired", Some(role), what.place).await,
             _ if robin.status == PersonStatus::Suspended => self.reinstate(&robin).await,
             _ => {}
         }
@@ -110,6 +137,7 @@ impl Life {
         for (system, grants) in &mut self.kept {
             grants.retain(|name| profile.needs(system).is_some_and(|needed| needed.contains(name)));
         }
+        self.placed.retain(|system| self.house.policy.routing.gives(&now, system));
     }
 
     /// What a decided restore of the suspension opens.
@@ -157,7 +185,7 @@ impl Life {
 
     async fn step(&self, case: &CaseId, system: &str, step: Step) {
         let id: SystemId = system.parse().unwrap();
-        let name = SYSTEMS.into_iter().find(|known| *known == system).expect("one of them");
+        let name = all().find(|known| *known == system).expect("one of them");
         let (fake, http) = (self.world.system(name), self.world.connection());
         let (policy, store) = (&self.house.policy, &self.house.cases);
         let work =
@@ -194,6 +222,14 @@ impl Life {
                 prop_assert!(kept.is_subset(&held), "{system}: {held:?} where {kept:?} was needed all along");
             }
         }
+        for system in PLACED {
+            let id: SystemId = system.parse().unwrap();
+            let leads = robin.status == PersonStatus::Active && self.house.policy.routing.gives(&robin, &id);
+            let is_active = self.world.system(system).found(ROBIN).is_active();
+            prop_assert!(leads || !is_active, "{system}: {:?} in {}", robin.status, robin.department);
+            let stays = leads && self.placed.contains(&id);
+            prop_assert!(is_active || !stays, "{system}: routing led there all along");
+        }
         Ok(())
     }
 }
@@ -221,6 +257,20 @@ proptest! {
     }
 }
 
+/// Routing leads nobody there any more who has moved, and whoever was suspended meanwhile does not get it back.
+#[tokio::test]
+async fn who_comes_back_from_a_suspension_elsewhere_gets_nothing_of_the_old_place() {
+    let mut life = Life::new([Profile::default(), Profile::default(), Profile::default()]).await;
+    for (kind, place) in [("suspended", 0), ("relocated", 3), ("reinstated", 3)] {
+        life.happens(&Happens { kind, role: 0, place, carried_out: true }).await;
+    }
+    life.carry_out().await;
+    assert_eq!(life.robin().await.status, PersonStatus::Active);
+    for system in PLACED {
+        assert!(!life.world.system(system).found(ROBIN).is_active(), "{system}");
+    }
+}
+
 /// Two suspensions and returns, and between them a permission was taken on its own: the second return does not bring it back.
 #[tokio::test]
 async fn what_was_taken_on_its_own_stays_taken() {
@@ -232,7 +282,7 @@ async fn what_was_taken_on_its_own_stays_taken() {
             life.world.begin_with("github", ROBIN, Some(&Grants::new()));
         }
         for kind in ["suspended", "reinstated"] {
-            life.happens(&Happens { kind, role: 0, carried_out: true }).await;
+            life.happens(&Happens { kind, role: 0, place: 0, carried_out: true }).await;
         }
         life.carry_out().await;
         let found = life.world.system("github").found(ROBIN);

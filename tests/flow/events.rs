@@ -3,13 +3,17 @@
 use crate::recorded;
 use leaver_contracts::Contracts;
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus, Trigger},
     contracts,
+    digest::Digest,
     id::CaseId,
+    intake::{self, Request},
     ledger::EventKind,
     measure::{MeasureStatus, What},
     person::{Person, PersonStatus},
     ports::CaseStore,
+    reviews::{self, ReviewKind},
+    risk::RiskLevel,
     time::Timestamp,
 };
 use leaver_tests::{
@@ -23,8 +27,11 @@ use std::time::Duration;
 const ROBIN: &str = "robin.mover";
 const JOHN: &str = "john.doe";
 const CASEY: &str = "casey.contract";
+/// Flagged in three systems; in this one nothing but leaver itself keeps them from being suspended.
+const RILEY: &str = "riley.owner";
+const FLAGGED: &str = "google_workspace";
 
-fn told(kind: &str, username: &str, id: &str, user: Value, metadata: Value) -> Value {
+pub(crate) fn told(kind: &str, username: &str, id: &str, user: Value, metadata: Value) -> Value {
     let mut event = event(username, id);
     event["event_type"] = json!(kind);
     event["user"].as_object_mut().unwrap().remove("termination_reason");
@@ -36,28 +43,28 @@ fn told(kind: &str, username: &str, id: &str, user: Value, metadata: Value) -> V
     event
 }
 
-async fn post(house: &House, event: &Value) -> (i64, Value) {
+pub(crate) async fn post(house: &House, event: &Value) -> (i64, Value) {
     let response = house.post(&house.cases, &event.to_string()).await;
     (response.status_code, body(&response))
 }
 
-async fn taken(house: &House, event: &Value) -> CaseId {
+pub(crate) async fn taken(house: &House, event: &Value) -> CaseId {
     let (status, answer) = post(house, event).await;
     assert_eq!(status, 202, "{answer}");
     answer["case_id"].as_str().unwrap_or_else(|| panic!("{answer}")).parse().expect("an id")
 }
 
-async fn done(house: &House, event: &Value) -> (CaseRecord, Vec<SystemRecord>) {
+pub(crate) async fn done(house: &House, event: &Value) -> (CaseRecord, Vec<SystemRecord>) {
     let case = taken(house, event).await;
     house.execute(&case).await;
     house.case(&case).await
 }
 
-async fn person(house: &House, username: &str) -> Person {
+pub(crate) async fn person(house: &House, username: &str) -> Person {
     house.cases.person(&username.parse().unwrap()).await.unwrap().expect("known")
 }
 
-async fn active(house: &House, username: &str) -> Vec<&'static str> {
+pub(crate) async fn active(house: &House, username: &str) -> Vec<&'static str> {
     let mut all = Vec::new();
     for system in SIX {
         if house.stage.account(system, username).await["active"] == true {
@@ -194,6 +201,55 @@ async fn a_suspension_shuts_accounts_keeps_what_they_hold_and_is_looked_at_by_se
     assert_eq!(status, 403);
 }
 
+fn of_system<'a>(systems: &'a [SystemRecord], name: &str) -> &'a SystemRecord {
+    systems.iter().find(|one| one.system.as_str() == name).expect("a system")
+}
+
+/// What is flagged is shut as well, is told to have been, and security reviews it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_for_a_violation_waits_for_nobody_and_says_what_it_passed() {
+    let house = House::new().await;
+    let (case, systems) = done(&house, &told("user_suspended", RILEY, "s1", json!({}), json!({}))).await;
+    for system in &systems {
+        assert!(system.approval.is_none(), "{}: somebody is asked", system.system);
+    }
+    let flagged = of_system(&systems, FLAGGED);
+    assert_eq!(flagged.status, SystemStatus::Verified, "{flagged:#?}");
+    assert_eq!(house.stage.account(FLAGGED, RILEY).await["active"], false);
+    let row = flagged.log.iter().find(|line| line.kind == EventKind::AccessRevoked).expect("a row");
+    assert_eq!(row.risk, Some(RiskLevel::Flagged), "nothing is flagged: this shows nothing");
+    assert_eq!(row.facts["revocation"]["passes_gate"], true);
+    assert!(!row.facts["risk"]["findings"].as_array().expect("findings").is_empty(), "{row:?}");
+    assert!(case.findings.iter().any(|one| one.kind == "suspension"), "{:?}", case.findings);
+    assert_eq!(case.log[0].facts["passes_gate"], true);
+    let review = reviews::id_of(ReviewKind::Suspension, &case.case_id);
+    assert!(house.cases.review(&review).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_for_inactivity_waits_where_it_is_flagged() {
+    let house = House::new().await;
+    let trigger = Trigger {
+        source: "leaver".into(),
+        event_id: "inactive-1".parse().unwrap(),
+        by: "leaver/reconcile".into(),
+        kind: intake::INACTIVE.into(),
+        at: now(),
+        received_at: now(),
+        body: Digest::ZERO,
+    };
+    let request = Request::plain(trigger, Mode::Suspend, "No login for 90 days", now());
+    let (riley, store) = (person(&house, RILEY).await, &house.cases);
+    let taken = intake::submit(store, &house.workflow, &house.policy, &riley, &request, now()).await;
+    let (receipt, _) = taken.expect("a case");
+    house.execute(&receipt.case_id).await;
+    let (case, systems) = house.case(&receipt.case_id).await;
+    assert_eq!(of_system(&systems, FLAGGED).status, SystemStatus::AwaitingApproval);
+    assert_eq!(house.stage.account(FLAGGED, RILEY).await["active"], true);
+    assert!(case.findings.is_empty(), "{:?}", case.findings);
+    assert!(case.log[0].facts.get("passes_gate").is_none());
+}
+
 /// A violation, then the termination for it, then a court that wants them back: everything is as before the suspension.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_left_while_suspended_comes_back_to_what_was_before_the_suspension() {
@@ -290,20 +346,20 @@ async fn somebody_new_is_known_from_then_on_and_records_stay_current() {
     assert!(house.cases.person(&"half.known".parse().unwrap()).await.unwrap().is_none());
 }
 
-async fn look(house: &House, now: Timestamp) -> leaver_contracts::Looked {
+pub(crate) async fn look(house: &House, now: Timestamp) -> leaver_contracts::Looked {
     let (policy, cases, workflow) = (&house.policy, &house.cases, &house.workflow);
     let contracts = Contracts { policy, cases, people: cases, workflow, now };
     leaver_contracts::handle(&contracts).await.expect("a look")
 }
 
-async fn ends(house: &House, day: &str) {
+pub(crate) async fn ends(house: &House, day: &str) {
     let mut casey = person(house, CASEY).await;
     casey.contract_end = Some(day.parse().unwrap());
     casey.version += 1;
     house.cases.put_person(&casey).await.unwrap();
 }
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -330,6 +386,53 @@ async fn a_contract_ends_access_with_its_last_day_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_contract_ends_the_access_of_whoever_is_suspended() {
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    let (suspension, _) = done(&house, &told("user_suspended", CASEY, "s1", json!({}), json!({}))).await;
+    assert_eq!(person(&house, CASEY).await.status, PersonStatus::Suspended);
+    let over = at("2026-02-21T00:00:00Z");
+    assert_eq!(look(&house, over).await.over, [CASEY.parse().unwrap()]);
+    let case = person(&house, CASEY).await.case.expect("a case");
+    assert_ne!(case, suspension.case_id);
+    house.execute(&case).await;
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    assert_eq!(person(&house, CASEY).await.status, PersonStatus::Left);
+    assert!(look(&house, over).await.over.is_empty());
+}
+
+/// The end of the contract wins over a later leave, whose case finds nothing left to do when its time comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_ends_access_although_its_person_was_to_leave_later() {
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    let effective_at = now().plus(Duration::from_secs(30 * 86_400));
+    let open = json!({"person": CASEY, "reason": "end of project", "effective_at": effective_at}).to_string();
+    let (status, view) = house.call(("harper.hr", "hr"), "POST", "/api/v1/cases", &open, now()).await;
+    assert_eq!(status, 202, "{view}");
+    let later: CaseId = view["case_id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(person(&house, CASEY).await.case.as_ref(), Some(&later));
+    let over = at("2026-02-21T00:00:00Z");
+    assert_eq!(look(&house, over).await.over, [CASEY.parse().unwrap()]);
+    assert!(look(&house, over).await.over.is_empty(), "it leaves once");
+    let case = person(&house, CASEY).await.case.expect("a case");
+    assert_ne!(case, later);
+    house.execute(&case).await;
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    let (mut due, _) = house.case(&later).await;
+    assert_eq!(due.status, CaseStatus::Recorded);
+    due.effective_at = now();
+    due.version += 1;
+    house.cases.put_case(&due).await.unwrap();
+    house.execute(&later).await;
+    let (due, systems) = house.case(&later).await;
+    assert_eq!(due.status, CaseStatus::Complete, "{systems:#?}");
+    assert!(systems.iter().all(|one| one.actions.is_empty()), "{systems:#?}");
+    let casey = person(&house, CASEY).await;
+    assert_eq!((casey.status, casey.case), (PersonStatus::Left, Some(case)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn grace_is_asked_for_once_given_by_an_approval_and_has_none_of_its_own() {
     let house = House::new().await;
     // Policy asks real people, whose answers are timed by the clock.
@@ -342,6 +445,10 @@ async fn grace_is_asked_for_once_given_by_an_approval_and_has_none_of_its_own() 
     };
     let grace = end.checked_add(jiff::Span::new().days(7)).unwrap();
     assert_eq!(measure.what, What::Extension { until: grace });
+    assert_eq!(
+        measure.approval.asked,
+        ["sam.admin", "taylor.admin", "jane.smith"].map(|who| who.parse().unwrap())
+    );
     let path = format!("/api/v1/approvals/{}", measure.measure_id);
     let said = json!({"decision": "approve", "reason": "the project is late"}).to_string();
     let (status, answer) = house.call(("taylor.admin", "approver"), "POST", &path, &said, now()).await;
@@ -354,6 +461,40 @@ async fn grace_is_asked_for_once_given_by_an_approval_and_has_none_of_its_own() 
     assert!(look(&house, later).await.asked.is_empty(), "a grace has no grace");
     let after = now().plus(Duration::from_secs(11 * 86_400));
     assert_eq!(look(&house, after).await.over, [CASEY.parse().unwrap()]);
+}
+
+/// Whoever they report to knows of the work that goes on, and decides as well as an approver does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manager_is_asked_before_a_contract_ends_and_may_give_the_grace() {
+    let end = now().plus(Duration::from_secs(2 * 86_400)).to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let asked = async |house: &House| {
+        ends(house, &end.to_string()).await;
+        assert_eq!(look(house, now()).await.asked, [CASEY.parse().unwrap()]);
+        let mut measures = house.cases.measures_of(&CASEY.parse().unwrap()).await.unwrap();
+        measures.pop().expect("a question")
+    };
+    let house = House::new().await;
+    let measure = asked(&house).await;
+    let path = format!("/api/v1/approvals/{}", measure.measure_id);
+    let said = json!({"decision": "approve", "reason": "the project is late"}).to_string();
+    for (who, status) in [("robin.mover", 404), ("jane.smith", 200)] {
+        let (said, answer) = house.call((who, "manager"), "POST", &path, &said, now()).await;
+        assert_eq!(said, status, "{who}: {answer}");
+    }
+    house.tick(&house.cases, now()).await.expect("a tick");
+    assert!(person(&house, CASEY).await.contract_end > Some(end));
+    // Who is leaving themselves is not asked, and neither is who manages themselves.
+    let house = House::new().await;
+    recorded(&house, "jane.smith").await;
+    let gone = asked(&house).await;
+    let house = House::new().await;
+    let mut casey = person(&house, CASEY).await;
+    casey.manager = Some(CASEY.parse().unwrap());
+    casey.version += 1;
+    house.cases.put_person(&casey).await.unwrap();
+    for measure in [gone, asked(&house).await] {
+        assert_eq!(measure.approval.asked, ["sam.admin", "taylor.admin"].map(|who| who.parse().unwrap()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

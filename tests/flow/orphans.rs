@@ -254,6 +254,33 @@ async fn who_left_leaves_once_more_and_a_repeat_opens_no_other_case() {
     assert_eq!(house.stage.account("okta", "goran.fischer02").await["active"], false);
 }
 
+/// Leaving once more would take what systems find by their address, which is somebody else's by now.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_left_does_not_leave_once_more_where_their_address_is_somebody_elses() {
+    let house = house().await;
+    has_left(&house, "goran.fischer02").await;
+    night(&house).await;
+    let of = orphan(&house, "okta", "goran.fischer02").await;
+    let mut other = person(&house, "john.doe").await;
+    other.email = person(&house, "goran.fischer02").await.email.to_uppercase();
+    other.version += 1;
+    house.cases.put_person(&other).await.expect("written");
+    let opened = async || house.cases.cases(None, 50).await.expect("the store").cases.len();
+    let before = opened().await;
+    let revoke = json!({"decision": "revoke", "reason": "came back"});
+    let (status, said) = decide(&house, SECURITY, &of, revoke.clone()).await;
+    assert_eq!((status, &said["type"]), (409, &json!("/problems/address-reused")), "{said}");
+    assert!(said["detail"].as_str().expect("a text").contains("john.doe"), "{said}");
+    assert_eq!(opened().await, before);
+    assert_eq!(person(&house, "goran.fischer02").await.status, PersonStatus::Left);
+    // It was a slip: now nobody else is found by it.
+    other.email = "john.doe@example.com".into();
+    other.version += 1;
+    house.cases.put_person(&other).await.expect("written");
+    assert_eq!(decide(&house, SECURITY, &of, revoke).await.0, 200);
+    assert_eq!(opened().await, before + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_nobodys_is_a_task_of_the_systems_owner_and_its_case_closes_with_it() {
     let house = house().await;
@@ -357,6 +384,31 @@ async fn who_has_not_logged_in_for_long_is_suspended_once() {
     house.cases.put_person(&pat).await.expect("written");
     night(&house).await;
     assert_eq!(house.workflow.started().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+/// A hold forbids deleting, and a suspension deletes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_logged_in_is_suspended_although_a_legal_hold_lasts() {
+    let house = house().await;
+    night(&house).await;
+    assert!(person(&house, "morgan.hold").await.legal_hold.is_some());
+    assert_eq!(person(&house, "morgan.hold").await.status, PersonStatus::Active);
+    for system in ["google_workspace", "microsoft_365", "okta"] {
+        for mut part in house.cases.parts(&system.parse().expect("an id")).await.expect("the store") {
+            for seen in part.seen.iter_mut().filter(|seen| seen.login.starts_with("morgan.hold")) {
+                (seen.last_login, seen.created_at) = (None, Some(now().minus(DAY * 900)));
+            }
+            house.cases.keep_part(&part).await.expect("kept");
+        }
+    }
+    let judged = house.reconcile(&house.cases, now()).await.expect("a night");
+    let idle: Vec<(&str, u64)> =
+        judged.inactive.idle.iter().map(|(who, days)| (who.as_str(), *days)).collect();
+    assert_eq!(idle, [("morgan.hold", 900)], "{:?}", judged.inactive);
+    let morgan = person(&house, "morgan.hold").await;
+    assert_eq!(morgan.status, PersonStatus::Suspended);
+    let opened = case(&house, morgan.case.expect("a case").as_str()).await;
+    assert!(opened.reason.starts_with("Never logged in"), "{}", opened.reason);
 }
 
 /// Their manager alone lets them back.

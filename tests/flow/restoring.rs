@@ -40,7 +40,7 @@ fn trigger(id: &str) -> Trigger {
     }
 }
 
-fn back(id: &str, restores: Option<&CaseId>, permissions: &[(&str, &str)]) -> Reactivation {
+pub(crate) fn back(id: &str, restores: Option<&CaseId>, permissions: &[(&str, &str)]) -> Reactivation {
     Reactivation {
         trigger: trigger(id),
         restores: restores.cloned(),
@@ -60,13 +60,17 @@ async fn person(house: &House) -> Person {
     house.cases.person(&JOHN.parse().unwrap()).await.unwrap().unwrap()
 }
 
-async fn ask(house: &House, store: &dyn CaseStore, wanted: &Reactivation) -> Result<Receipt, Refused> {
+pub(crate) async fn ask(
+    house: &House,
+    store: &dyn CaseStore,
+    wanted: &Reactivation,
+) -> Result<Receipt, Refused> {
     let john = person(house).await;
     let taken = intake::reactivate(store, &house.workflow, &house.policy, &john, wanted, now()).await;
     taken.map(|(receipt, _)| receipt)
 }
 
-async fn given_back(house: &House, id: &str, restores: &CaseId) -> CaseId {
+pub(crate) async fn given_back(house: &House, id: &str, restores: &CaseId) -> CaseId {
     let case = ask(house, &house.cases, &back(id, Some(restores), &[])).await.unwrap().case_id;
     house.execute(&case).await;
     case
@@ -80,7 +84,7 @@ async fn accounts(house: &House) -> Vec<(SystemId, Value)> {
     all
 }
 
-fn names(account: &Value) -> BTreeSet<String> {
+pub(crate) fn names(account: &Value) -> BTreeSet<String> {
     account["grants"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 

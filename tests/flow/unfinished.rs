@@ -77,6 +77,27 @@ async fn one_that_ended_in_the_middle_is_gone_on_with_and_nothing_is_done_twice(
     assert_eq!(sweep(&house, later(700)).await.revived, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_got_another_execution_is_called_off_only_where_it_had_not_begun() {
+    for (has_begun, answer, comes_to) in
+        [(false, 200, CaseStatus::Cancelled), (true, 409, CaseStatus::Recorded)]
+    {
+        let house = House::new().await;
+        let case = recorded(&house, "john.doe").await;
+        if has_begun {
+            house.plan(&house.cases, &case).await.unwrap();
+        }
+        house.workflow.end(run(&case, 1));
+        assert_eq!(sweep(&house, later(700)).await.revived, 1);
+        assert_eq!(house.case(&case).await.0.status, CaseStatus::Recorded);
+        let path = format!("/api/v1/cases/{case}/cancel");
+        let said = json!({"reason": "sent by mistake"}).to_string();
+        let (status, view) = house.call(("harper.hr", "hr"), "POST", &path, &said, now()).await;
+        assert_eq!(status, answer, "{view}");
+        assert_eq!(house.case(&case).await.0.status, comes_to);
+    }
+}
+
 /// Nobody waits any more for what a human decides: the decision stands, and another execution acts on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_after_the_end_of_its_execution_is_carried_out_by_another() {

@@ -231,6 +231,40 @@ async fn an_account_that_is_back_is_told_and_taken_again() {
     assert_eq!(look(&house, &case, 30).await.opened, None);
 }
 
+/// Their address is somebody else's by now: systems that know people by it would take what is theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_back_under_an_address_of_somebody_else_is_told_and_not_taken() {
+    let (house, case) = ended("john.doe", 1).await;
+    let john = house.cases.person(&"john.doe".parse().unwrap()).await.unwrap().unwrap();
+    let mut new = Person {
+        username: "jdoe".parse().unwrap(),
+        employee_id: "EMP-90009".parse().unwrap(),
+        email: john.email.to_uppercase(),
+        status: PersonStatus::Active,
+        case: None,
+        version: 1,
+        ..john.clone()
+    };
+    house.cases.put_person(&new).await.unwrap();
+    switch_on(&house, "john.doe").await;
+    let seen = look(&house, &case, 1).await;
+    assert_eq!(kinds(&seen), ["address_reused"], "{seen:?}");
+    let detail = &seen.findings[0].detail;
+    assert!(detail.starts_with("okta, day 1: account") && detail.contains("jdoe"), "{detail}");
+    assert_eq!(seen.opened, None);
+    let (record, _) = house.case(&case).await;
+    assert_eq!(record.log.last().unwrap().outcome, Outcome::Failure);
+    assert_eq!(house.cases.cases(None, 10).await.unwrap().cases.len(), 1, "nobody takes it");
+    assert_eq!(house.stage.account("okta", "john.doe").await["active"], true);
+    // Once they are gone as well, it is nobody's who is here.
+    (new.status, new.version) = (PersonStatus::Left, 2);
+    house.cases.put_person(&new).await.unwrap();
+    age(&house, &case, 7).await;
+    let seen = look(&house, &case, 7).await;
+    assert_eq!(kinds(&seen), ["reappeared"], "{seen:?}");
+    assert!(seen.opened.is_some());
+}
+
 /// As long as the case that takes it is not through, the next look waits: it would only find the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_what_is_back_is_being_taken_nobody_looks_again() {

@@ -96,6 +96,9 @@ pub struct Failing<'a> {
     inner: &'a dyn CaseStore,
     fuse: Arc<Fuse>,
     meets: Mutex<Option<Vec<Change>>>,
+    races: Mutex<Option<Vec<Change>>>,
+    turns: AtomicI64,
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send + 'a>>>,
 }
 
 impl<'a> Failing<'a> {
@@ -106,13 +109,26 @@ impl<'a> Failing<'a> {
 
     /// Behind a fuse that other stores share.
     pub fn behind(inner: &'a dyn CaseStore, fuse: Arc<Fuse>) -> Self {
-        Self { inner, fuse, meets: Mutex::new(None) }
+        let (meets, races, meanwhile) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+        Self { inner, fuse, meets, races, turns: AtomicI64::new(0), meanwhile }
+    }
+
+    /// Fails nothing; somebody else does this right before the call with this number, from 0.
+    pub fn beside(inner: &'a dyn CaseStore, call: i64, what: impl FnOnce() + Send + 'a) -> Self {
+        let plain = Self::at(inner, i64::MAX, When::Before);
+        Self { turns: AtomicI64::new(call), meanwhile: Mutex::new(Some(Box::new(what))), ..plain }
     }
 
     /// Fails nothing; somebody else writes these changes right after the held cases were listed for the first time.
     pub fn meeting(inner: &'a dyn CaseStore, changes: Vec<Change>) -> Self {
         let fuse = Arc::new(Fuse::at(i64::MAX, When::Before));
-        Self { inner, fuse, meets: Mutex::new(Some(changes)) }
+        Self { meets: Mutex::new(Some(changes)), ..Self::behind(inner, fuse) }
+    }
+
+    /// Fails nothing; somebody else writes these changes right before a trigger is recorded for the first time.
+    pub fn racing(inner: &'a dyn CaseStore, changes: Vec<Change>) -> Self {
+        let fuse = Arc::new(Fuse::at(i64::MAX, When::Before));
+        Self { races: Mutex::new(Some(changes)), ..Self::behind(inner, fuse) }
     }
 
     /// Whether the call was reached.
@@ -120,9 +136,20 @@ impl<'a> Failing<'a> {
         self.fuse.has_blown()
     }
 
+    /// Whether the call was reached before which somebody else does something.
+    pub fn has_met(&self) -> bool {
+        self.meanwhile.lock().expect("not poisoned").is_none()
+    }
+
     async fn go<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         // As over a network, others get their turn between two calls.
         tokio::task::yield_now().await;
+        if self.turns.fetch_sub(1, Ordering::SeqCst) == 0 {
+            let meanwhile = self.meanwhile.lock().expect("not poisoned").take();
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
+        }
         self.fuse.go(call).await
     }
 }
@@ -171,6 +198,10 @@ impl LedgerStore for FailingLog<'_> {
 #[async_trait]
 impl CaseStore for Failing<'_> {
     async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError> {
+        let changes = self.races.lock().expect("not poisoned").take();
+        if let Some(changes) = changes {
+            self.inner.commit(&changes).await?;
+        }
         self.go(self.inner.record(opening)).await
     }
     async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
@@ -213,6 +244,17 @@ impl CaseStore for Failing<'_> {
     }
     async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError> {
         self.go(self.inner.cases(from, limit)).await
+    }
+    async fn cases_about(&self, person: &Username, limit: usize) -> Result<Vec<CaseRecord>, StoreError> {
+        self.go(self.inner.cases_about(person, limit)).await
+    }
+    async fn scheduled(
+        &self,
+        now: Timestamp,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError> {
+        self.go(self.inner.scheduled(now, from, limit)).await
     }
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         self.go(self.inner.due(now, limit)).await
@@ -266,6 +308,9 @@ impl CaseStore for Failing<'_> {
     }
     async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
         self.go(self.inner.people(usernames)).await
+    }
+    async fn addressed(&self, email: &str) -> Result<Vec<Person>, StoreError> {
+        self.go(self.inner.addressed(email)).await
     }
     async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
         self.go(self.inner.batch(id)).await

@@ -34,6 +34,9 @@ pub(crate) struct Batch {
     /// Stay until everybody's access is contained and every case has come to rest.
     #[arg(long)]
     watch: bool,
+    /// Send a file anew whose batch was called off or has come to rest. One that is under way goes on where it is.
+    #[arg(long, conflicts_with = "dry_run")]
+    again: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,32 +97,66 @@ impl Batch {
         let file = self.file.as_ref().ok_or_else(|| Failure::Usage("which file?".into()))?;
         let bytes = std::fs::read(file).context(file.display().to_string())?;
         // The same file is the same batch: whoever was interrupted sends it again.
-        let key = format!("file-{}", Digest::of(&bytes));
+        let mut key = format!("file-{}", Digest::of(&bytes));
+        let answer = loop {
+            let answer = match self.post(api, &bytes, &key, json).await? {
+                Ok(answer) => answer,
+                Err(exit) => return Ok(exit),
+            };
+            if !(self.again && is_over(&answer)) {
+                break answer;
+            }
+            key = key_after(&bytes, &show::text(&answer, "/batch_id"));
+        };
+        let off = is_over(&answer) && answer["status"] == "cancelled";
+        if self.watch && !self.dry_run && !off {
+            return follow(api, &show::text(&answer, "/batch_id"), json).await;
+        }
+        print(json, &answer, |answer| show::batch_receipt(answer, self.dry_run));
+        let held = answer["status"] == "held" && !self.dry_run;
+        Ok(match (held, off) {
+            (true, _) => Exit::Waiting,
+            (false, true) => Exit::Failed,
+            (false, false) => Exit::Done,
+        })
+    }
+
+    /// Sends the file under a number; what it ends with where it was refused and that was said.
+    async fn post(
+        &self,
+        api: &Client,
+        bytes: &[u8],
+        key: &str,
+        json: bool,
+    ) -> Result<Result<Value, Exit>, Failure> {
         let query = if self.dry_run { "?dry_run=true" } else { "" };
         let path = format!("/api/v1/cases/batch{query}");
-        let answer = match api.post_file(&path, "text/csv", bytes, &key).await? {
-            Posted::Taken(answer) => answer,
+        match api.post_file(&path, "text/csv", bytes.to_vec(), key).await? {
+            Posted::Taken(answer) => Ok(Ok(answer)),
             Posted::Refused(failure, said) => {
                 let bad = said["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
                 if json {
                     say(&said.to_string());
                     eprintln!("leaver: refused: {failure}");
-                    return Ok(failure.exit());
+                    return Ok(Err(failure.exit()));
                 }
                 if !bad.is_empty() {
                     say(&show::bad_lines(bad));
                 }
-                return Err(failure);
+                Err(failure)
             }
-        };
-        let id = show::text(&answer, "/batch_id");
-        if self.watch && !self.dry_run {
-            return follow(api, &id, json).await;
         }
-        print(json, &answer, |answer| show::batch_receipt(answer, self.dry_run));
-        let held = !answer["held_by"].is_null() && !self.dry_run;
-        Ok(if held { Exit::Waiting } else { Exit::Done })
     }
+}
+
+/// Whether a file was taken before, and nothing more comes of that.
+fn is_over(answer: &Value) -> bool {
+    answer["duplicate"] == true && matches!(answer["status"].as_str(), Some("ended" | "cancelled"))
+}
+
+/// The number under which a file is sent anew whose batch is over: the same for whoever is interrupted and sends it anew again.
+fn key_after(bytes: &[u8], batch: &str) -> String {
+    format!("file-{}", Digest::of_parts(&[bytes, b"\0", batch.as_bytes()]))
 }
 
 /// A batch with all its lines.
@@ -174,6 +211,17 @@ fn came_to(batch: &Value) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_over_is_sent_anew_and_under_a_number_of_its_own() {
+        let of = |duplicate: bool, status: &str| is_over(&json!({"duplicate": duplicate, "status": status}));
+        assert!(of(true, "ended") && of(true, "cancelled"));
+        assert!(!of(true, "held") && !of(true, "running") && !of(false, "ended"));
+        assert_eq!(key_after(b"a", "batch-1"), key_after(b"a", "batch-1"));
+        assert_ne!(key_after(b"a", "batch-1"), key_after(b"a", "batch-2"));
+        assert_ne!(key_after(b"a", "batch-1"), key_after(b"b", "batch-1"));
+        assert!(format!("key-{}", key_after(b"a", "batch-1")).parse::<leaver_domain::id::EventId>().is_ok());
+    }
 
     #[test]
     fn what_waits_for_a_human_is_not_what_failed() {

@@ -56,14 +56,17 @@ impl Case {
     pub(super) async fn run(&self, api: &Client, json: bool) -> Result<Exit, Failure> {
         match self {
             Self::List { limit, scheduled } => {
-                let cases = match scheduled {
-                    true => self::scheduled(api, *limit).await?,
-                    false => list(api, *limit).await?,
-                };
-                print(json, &json!({"cases": cases}), |_| match cases.as_slice() {
-                    [] => "no cases".to_owned(),
-                    cases if *scheduled => show::scheduled(cases),
-                    cases => show::cases(cases),
+                let (cases, more) = list(api, *limit, *scheduled).await?;
+                print(json, &json!({"cases": cases, "more": more}), |_| {
+                    let mut said = match cases.as_slice() {
+                        [] => "no cases".to_owned(),
+                        cases if *scheduled => show::scheduled(cases),
+                        cases => show::cases(cases),
+                    };
+                    if *scheduled && more {
+                        said.push_str("\n\nThere are more: `--limit N` shows so many.");
+                    }
+                    said
                 });
                 Ok(Exit::Done)
             }
@@ -98,24 +101,18 @@ pub(super) async fn force(api: &Client, id: &str, reason: &str) -> Result<Value,
     api.post(&path, &json!({"reason": reason})).await.map(|(_, case)| case)
 }
 
-/// The cases whose time has not come.
-async fn scheduled(api: &Client, limit: usize) -> Result<Vec<Value>, Failure> {
-    let path = format!("/api/v1/cases?scheduled=true&limit={}", limit.clamp(1, PAGE));
-    let mut page = api.get(&path).await?;
-    Ok(page["cases"].as_array_mut().map(std::mem::take).unwrap_or_default())
-}
-
-/// The newest cases, page by page.
-async fn list(api: &Client, limit: usize) -> Result<Vec<Value>, Failure> {
+/// The newest cases, or those whose time has not come, page by page; and whether there are more.
+async fn list(api: &Client, limit: usize, scheduled: bool) -> Result<(Vec<Value>, bool), Failure> {
     let mut cases: Vec<Value> = Vec::new();
     let mut from = String::new();
     while cases.len() < limit {
-        let page = api.get(&format!("/api/v1/cases?limit={}{from}", PAGE.min(limit - cases.len()))).await?;
+        let most = PAGE.min(limit - cases.len());
+        let page = api.get(&format!("/api/v1/cases?scheduled={scheduled}&limit={most}{from}")).await?;
         cases.extend(page["cases"].as_array().into_iter().flatten().cloned());
         match page["next"].as_str() {
             Some(next) => from = format!("&from={}", segment(next)),
-            None => break,
+            None => return Ok((cases, false)),
         }
     }
-    Ok(cases)
+    Ok((cases, true))
 }

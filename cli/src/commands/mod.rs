@@ -170,6 +170,7 @@ mod tests {
             "leaver revoke --user U --reason R --role engineer --permissions github:core,admins",
             "leaver batch users.csv --dry-run",
             "leaver batch users.csv --watch --json",
+            "leaver batch users.csv --again --watch",
             "leaver batch show ID --all",
             "leaver batch watch ID",
             "leaver batch list",

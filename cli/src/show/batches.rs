@@ -16,13 +16,32 @@ pub fn bad_lines(lines: &[Value]) -> String {
 /// What a file that was taken comes to.
 pub fn batch_receipt(answer: &Value, dry_run: bool) -> String {
     let lines = list(answer, "lines");
-    let already = lines.iter().filter(|line| line["already"] == true).count();
-    let id = text(answer, "/batch_id");
+    let count = |is: fn(&Value) -> bool| lines.iter().filter(|line| is(line)).count();
+    let (already, without) = (count(|line| line["already"] == true), count(|line| line["accepted"] == false));
+    let (id, status) = (text(answer, "/batch_id"), text(answer, "/status"));
+    let anew = "`leaver batch FILE --again` sends it anew.";
+    let is_over = answer["duplicate"] == true && ["ended", "cancelled"].contains(&status.as_str());
     let mut said = vec![match (dry_run, answer["duplicate"] == true) {
         (true, _) => format!("The file is good: {} lines. Nothing was changed.", lines.len()),
-        (false, true) => format!("{id}: this file was taken before; it goes on where it is."),
+        (false, true) if status == "cancelled" => {
+            format!("{id}: this file was taken before, and called off: nothing was recorded. {anew}")
+        }
+        (false, true) if is_over => {
+            format!(
+                "{id}: this file was taken before, and has come to rest: nothing new was recorded. {anew}"
+            )
+        }
+        (false, true) => {
+            format!("{id}: this file was taken before, and is {status}; it goes on where it is.")
+        }
         (false, false) => format!("{id}: {} lines were taken.", lines.len()),
     }];
+    if !answer["called_off"].is_null() {
+        let (by, reason) = (text(answer, "/called_off/by"), text(answer, "/called_off/reason"));
+        said.push(format!("{} lines were called off by {by}: {reason}", number(answer, "/called_off/lines")));
+    } else if without > 0 {
+        said.push(format!("{without} lines could not be recorded: their people are not known any more."));
+    }
     if already > 0 {
         said.push(format!(
             "{already} of the people are leaving, or suspended, already: nothing new happens to them."
@@ -35,7 +54,7 @@ pub fn batch_receipt(answer: &Value, dry_run: bool) -> String {
             false => format!("It is more than the brake lets through at once: security decides about {held}. Nothing was recorded yet."),
         });
     }
-    if !dry_run {
+    if !dry_run && !is_over {
         said.push(format!("`leaver batch watch {id}` follows it."));
     }
     said.join("\n")
@@ -105,4 +124,34 @@ pub fn batch(batch: &Value, all: bool) -> String {
         said.push(table(&["line", "person", "state", "case", "status", "reason"], &rows));
     }
     said.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn repeat(status: &str, held_by: Value, called_off: Value) -> String {
+        let answer = json!({
+            "batch_id": "batch-1", "duplicate": true, "status": status, "held_by": held_by, "called_off": called_off,
+            "lines": [{"line": 2, "username": "john.doe", "case_id": null, "accepted": called_off.is_null()}],
+        });
+        batch_receipt(&answer, false)
+    }
+
+    #[test]
+    fn a_repeat_says_where_the_batch_stands_and_what_would_send_it_anew() {
+        let held = repeat("held", json!("measure-1"), Value::Null);
+        assert!(held.contains("Nothing was recorded yet") && held.contains("batch watch"), "{held}");
+        let running = repeat("running", Value::Null, Value::Null);
+        assert!(running.contains("is running; it goes on") && !running.contains("--again"), "{running}");
+        let by = json!({"by": "taylor.admin", "reason": "the wrong list", "lines": 1});
+        let off = repeat("cancelled", Value::Null, by);
+        assert!(off.contains("1 lines were called off by taylor.admin: the wrong list"), "{off}");
+        let ended = repeat("ended", Value::Null, Value::Null);
+        for over in [off, ended] {
+            assert!(over.contains("`leaver batch FILE --again` sends it anew"), "{over}");
+            assert!(!over.contains("goes on") && !over.contains("batch watch"), "{over}");
+        }
+    }
 }

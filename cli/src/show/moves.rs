@@ -1,4 +1,4 @@
-//! What a change of role or department means, system by system.
+//! What a change of role, department or place means, system by system.
 
 use super::{list, text};
 use serde_json::Value;
@@ -12,6 +12,12 @@ pub(super) fn lines(case: &Value) -> Vec<String> {
         format!("{} in {}", text(of, "/role"), text(of, "/department"))
     };
     let mut lines = vec![format!("from {} to {}", position("from"), position("to"))];
+    for name in ["employment", "location", "clearance"] {
+        let (was, is) = (change["from"][name].as_str(), change["to"][name].as_str());
+        if was != is {
+            lines.push(format!("{name} {}, now {}", was.unwrap_or("none"), is.unwrap_or("none")));
+        }
+    }
     lines.extend(steps.iter().filter_map(|(system, step)| Some(format!("  {system}: {}", meaning(step)?))));
     for system in list(change, "beyond") {
         lines.push(format!("  {}: all access goes", system.as_str().unwrap_or_default()));
@@ -60,5 +66,9 @@ mod tests {
         ];
         assert_eq!(lines(&case), expected);
         assert!(lines(&json!({"moves": null})).is_empty());
+        let mut elsewhere = case.clone();
+        elsewhere["moves"]["from"]["location"] = json!("Lisbon");
+        elsewhere["moves"]["to"]["clearance"] = json!("secret");
+        assert_eq!(lines(&elsewhere)[1..3], ["location Lisbon, now none", "clearance none, now secret"]);
     }
 }

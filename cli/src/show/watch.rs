@@ -26,11 +26,14 @@ fn result(look: &Value) -> String {
         return format!("left alone: {why}");
     }
     let mut told = format!("{} systems without access", text(look, "/systems_ok"));
-    for kind in ["reappeared", "not_reverified", "reverified_late"] {
+    for kind in ["reappeared", "address_reused", "not_reverified", "reverified_late"] {
         let count = list(look, "findings").iter().filter(|finding| finding["kind"] == kind).count();
         match (kind, count) {
             (_, 0) => {}
             ("reappeared", count) => told.push_str(&format!(", access is back in {count}")),
+            ("address_reused", count) => {
+                told.push_str(&format!(", {count} may be somebody else's and is not taken"));
+            }
             ("not_reverified", count) => told.push_str(&format!(", {count} could not be read")),
             _ => told.push_str(", late"),
         }
@@ -54,6 +57,7 @@ mod tests {
                 {"day": 1, "at": "2026-02-04T00:00:00.000Z", "systems_ok": 14},
                 {"day": 7, "at": "2026-02-10T00:00:00.000Z", "systems_ok": 12, "opened": "case-2",
                  "findings": [{"kind": "reappeared"}, {"kind": "not_reverified"}, {"kind": "reverified_late"}]},
+                {"day": 8, "at": "2026-02-11T00:00:00.000Z", "systems_ok": 13, "findings": [{"kind": "address_reused"}]},
                 {"day": 9, "at": "2026-02-12T00:00:00.000Z", "systems_ok": 0, "left_alone": "the person is active again"},
             ],
             "reverify_next": {"day": 30, "at": "2026-03-05T00:00:00.000Z"},
@@ -64,7 +68,8 @@ mod tests {
         assert!(lines[2].ends_with(
             "12 systems without access, access is back in 1, 1 could not be read, late: taken by case-2"
         ));
-        assert!(lines[3].ends_with("left alone: the person is active again"));
-        assert!(lines[4].contains("day 30") && lines[4].ends_with("due 2026-03-05T00:00:00.000Z"));
+        assert!(lines[3].ends_with("13 systems without access, 1 may be somebody else's and is not taken"));
+        assert!(lines[4].ends_with("left alone: the person is active again"));
+        assert!(lines[5].contains("day 30") && lines[5].ends_with("due 2026-03-05T00:00:00.000Z"));
     }
 }

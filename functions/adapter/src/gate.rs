@@ -1,4 +1,5 @@
-//! The risk gate: a flagged system is written to only under a human's approval that covers what would be done.
+//! The risk gate: a flagged system is written to only under a human's approval that covers what would be done. An emergency and a
+//! suspension for a violation pass it, and are reviewed.
 
 use crate::{System, revocation, run::actor, stored};
 use leaver_adapters::run::Survey;

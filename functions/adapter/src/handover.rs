@@ -1,10 +1,10 @@
 //! What the person owned goes to whoever takes over: planned with the revocation, asked for between containment and tidying,
 //! and followed until a fresh read shows it. It holds up neither the system nor the case.
 
-use crate::{System, internal, restore::called_off, revocation, run::actor, stored};
+use crate::{System, restore::called_off, revocation, run::actor, stored};
 use leaver_adapters::{
     handover::{self, Inherited, Progress},
-    run::{Done, Survey},
+    run::{Done, Survey, discover},
 };
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
@@ -162,8 +162,7 @@ pub(crate) async fn follow(
     if !is_free(case, &record) || !record.transfers.iter().any(Transfer::is_waiting) {
         return Ok(());
     }
-    let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let person = system.person(case).await?;
     let before = record.transfers.clone();
     let now = system.now();
     if is_given_up(record.started_at.unwrap_or(case.created_at), now) {
@@ -176,7 +175,7 @@ pub(crate) async fn follow(
         advance(system, case, &person, &mut record).await?;
     }
     // What was the leaver's stays theirs where they stay.
-    let stays = called_off(case, &person).is_some();
+    let stays = called_off(case, &system.person(case).await?).is_some();
     let task = if stays { None } else { by_hand(system, case, &mut record).await? };
     let told = settle(system, case, &mut record, &before);
     if stays && !record.transfers.iter().any(Transfer::is_open) {
@@ -233,9 +232,11 @@ async fn advance(
     person: &Person,
     record: &mut SystemRecord,
 ) -> Result<(), Fault> {
-    let found = system.adapter.discover(system.http, person).await?;
+    let sought = system.sought(person).await?;
+    let found = discover(system.adapter, system.http, &sought).await?;
     look(system, record, &found).await;
-    if let Some(why) = called_off(case, person) {
+    // Read again: whoever came back meanwhile keeps what is theirs.
+    if let Some(why) = called_off(case, &system.person(case).await?) {
         fail_asked(record, &why);
         return Ok(());
     }
@@ -255,13 +256,13 @@ async fn advance(
             None => one.done(system.now()),
         }
     }
-    look(system, record, &found_again(system, person, found).await).await;
+    look(system, record, &found_again(system, &sought, found).await).await;
     Ok(())
 }
 
 /// A fresh reading behind what was asked for just now; the old one where there is none to be had.
 async fn found_again(system: &System<'_>, person: &Person, found: Inventory) -> Inventory {
-    system.adapter.discover(system.http, person).await.unwrap_or(found)
+    discover(system.adapter, system.http, person).await.unwrap_or(found)
 }
 
 async fn ask(system: &System<'_>, found: &Inventory, asset: &Asset, heir: &Heir, one: &mut Transfer) {

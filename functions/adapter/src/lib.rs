@@ -3,6 +3,7 @@
 //! Every step may be repeated, die in the middle, or run twice at once: the record is written by compare-and-swap, the
 //! before-state is kept once, and what is done follows from a fresh read.
 
+mod between;
 mod ending;
 mod gate;
 mod handover;
@@ -15,14 +16,14 @@ mod run;
 mod target;
 mod verify;
 
-use leaver_adapters::{Adapter, http::Writer};
+use leaver_adapters::{Adapter, http::Writer, run::discover};
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
     gathering::Gathering,
     id::{CaseId, SystemId},
     measure::Measure,
-    measures,
+    measures, people,
     person::Person,
     plan::Scope,
     policy::Policy,
@@ -171,6 +172,33 @@ impl System<'_> {
         self.http.now()
     }
 
+    /// The person of a case, as they stand now.
+    async fn person(&self, case: &CaseRecord) -> Result<Person, Fault> {
+        let person = self.store.person(&case.person.username).await.map_err(stored)?;
+        person.ok_or_else(|| internal("the person is not known any more"))
+    }
+
+    /// The person as they are looked for in this system: by former addresses only where the one of now finds no account, and by
+    /// none that is somebody else's by now. Everybody is read to know that, so it is asked only then.
+    async fn sought(&self, person: &Person) -> Result<Person, Fault> {
+        let mut sought = Person { former_emails: Vec::new(), ..person.clone() };
+        if person.former_emails.is_empty() {
+            return Ok(sought);
+        }
+        // Where the system cannot be read now, the reading that follows tells.
+        let found = discover(self.adapter, self.http, &sought).await;
+        if found.is_ok_and(|found| found.account.is_some()) {
+            return Ok(sought);
+        }
+        for email in &person.former_emails {
+            let then = Person { email: email.clone(), ..person.clone() };
+            if people::also_addressed(self.store, &then).await.map_err(stored)?.is_none() {
+                sought.former_emails.push(then.email);
+            }
+        }
+        Ok(sought)
+    }
+
     /// What the case may take here, given the measures that were in force at the first attempt.
     async fn scope(&self, person: &Person, case: &CaseRecord, record: &SystemRecord) -> Result<Scope, Fault> {
         let measures = self.store.measures_of(&case.person.username).await.map_err(stored)?;
@@ -225,6 +253,10 @@ fn revocation(case: &CaseRecord) -> Value {
         "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by, "emergency": case.emergency,
         "effective_at": case.effective_at, "policy_digest": case.policy_digest,
     });
+    // What is flagged stands in the row's risk: with this, it was passed.
+    if case.passes_gate() && !case.emergency {
+        said["passes_gate"] = json!(true);
+    }
     if let Some(restores) = &case.restores {
         said["restores"] = json!(restores);
     }

@@ -1,8 +1,7 @@
 //! The other systems of the case: nothing is tidied here before everything is contained there, or will not be for a while.
 
 use crate::System;
-use async_trait::async_trait;
-use leaver_adapters::{http::Writer, run::Between};
+use leaver_adapters::http::Writer;
 use leaver_domain::{
     case::{CaseRecord, SystemRecord},
     gathering::{Gathering, PATIENCE},
@@ -80,11 +79,9 @@ impl<'a> Neighbours<'a> {
         }
         Ok(())
     }
-}
 
-#[async_trait]
-impl Between for Neighbours<'_> {
-    async fn contained(&self, http: &Writer) {
+    /// Everything is contained here: waits for the others.
+    pub(crate) async fn contained(&self, http: &Writer) {
         let Some(place) = self.place else { return };
         if let Err(error) = self.wait(place, http).await {
             self.out_of_reach(&error);

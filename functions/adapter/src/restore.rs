@@ -2,7 +2,7 @@
 //! case was opened, so that no risk is judged here.
 
 use crate::{
-    System, internal, revocation,
+    System, revocation,
     run::{actor, failed, shown, take_in},
     stored,
     target::Target,
@@ -14,6 +14,7 @@ use leaver_adapters::{
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
     fault::{Fault, FaultKind},
+    intake,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measures,
@@ -75,15 +76,15 @@ pub(crate) async fn run(
     if !matches!(record.status, Queued | Running | Failed) {
         return Ok(record.status);
     }
-    let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let person = system.person(case).await?;
     if let Some(why) = called_off(case, &person) {
         return set_aside(system, case, record, EventKind::AccessRestored, why).await;
     }
     if let Some(why) = over(system, case).await? {
         return set_aside(system, case, record, EventKind::AccessRestored, why).await;
     }
-    match earlier(system, case).await? {
+    let target = Target::of(system, case, &person).await?;
+    match earlier(system, case, &target).await? {
         Earlier::Done => {}
         Earlier::Untouched => {
             let why = "the restored case took nothing here".to_owned();
@@ -91,20 +92,24 @@ pub(crate) async fn run(
         }
         Earlier::Hindered(fault) => return failed(system, case, record, fault).await,
     }
-    let target = Target::of(system, case, &person).await?;
     if target.is_for_nothing(system, &person) {
-        let why = format!("the role {} needs no account here", person.role);
+        let why = format!("the role {} in {} needs no account here", person.role, person.department);
         return set_aside(system, case, record, EventKind::AccessRestored, why).await;
     }
-    let outlook = restore::survey(system.adapter, system.http, &person, target.wanted()).await;
+    let sought = system.sought(&person).await?;
+    let outlook = restore::survey(system.adapter, system.http, &sought, target.wanted()).await;
     let outlook = match outlook {
         Ok(outlook) => outlook,
         Err(fault) => return failed(system, case, record, fault).await,
     };
     let record = begin(system, case, record, &outlook).await?;
+    // Whoever left while all this was read has a case that may be through here already.
+    if let Some(why) = called_off(case, &system.person(case).await?) {
+        return set_aside(system, case, record, EventKind::AccessRestored, why).await;
+    }
     let receipts = record.receipts();
     let report =
-        restore::restore(system.adapter, system.http, &person, target.wanted(), outlook, &receipts).await;
+        restore::restore(system.adapter, system.http, &sought, target.wanted(), outlook, &receipts).await;
     finish(system, case, record, &target, report).await
 }
 
@@ -126,25 +131,30 @@ enum Earlier {
     Hindered(Fault),
 }
 
-async fn earlier(system: &System<'_>, case: &CaseRecord) -> Result<Earlier, Fault> {
+/// A case that is at work here has written so before it looked whether the person came back: one that has not takes nothing
+/// any more.
+async fn earlier(system: &System<'_>, case: &CaseRecord, target: &Target) -> Result<Earlier, Fault> {
     let Some(id) = &case.restores else { return Ok(Earlier::Done) };
-    let record = system.store.system(id, system.id).await.map_err(stored)?;
-    let before = system.store.before(id, system.id).await.map_err(stored)?;
-    if before.is_some() {
-        let of = system.store.case(id).await.map_err(stored)?;
-        let runs = of.is_some_and(|of| of.status == CaseStatus::Running && !of.is_closing());
-        let writes = record.is_some_and(|record| record.status == SystemStatus::Running);
-        return Ok(if runs && writes {
-            Earlier::Hindered(Fault::new(FaultKind::Conflict, format!("{id} is still at work here")))
-        } else {
-            Earlier::Done
-        });
+    let mut by_hand = None;
+    for of in intake::leaving(system.store, id).await.map_err(stored)? {
+        let record = system.store.system(&of.case_id, system.id).await.map_err(stored)?;
+        let Some(record) = record else { continue };
+        let runs = matches!(of.status, CaseStatus::Running | CaseStatus::AwaitingApproval);
+        if runs && !of.is_closing() && record.status == SystemStatus::Running {
+            let detail = format!("{} is still at work here", of.case_id);
+            return Ok(Earlier::Hindered(Fault::new(FaultKind::Conflict, detail)));
+        }
+        if record.task.is_some_and(|task| task.closed.is_some()) {
+            by_hand.get_or_insert(of.case_id);
+        }
     }
-    let by_hand = record.and_then(|record| record.task).is_some_and(|task| task.closed.is_some());
-    Ok(if by_hand {
-        let detail = format!("what was there before {id} is not known: it was taken by hand");
+    if target.before.is_some() {
+        return Ok(Earlier::Done);
+    }
+    Ok(if let Some(by) = by_hand {
+        let detail = format!("what was there before {by} is not known: it was taken by hand");
         Earlier::Hindered(Fault::new(FaultKind::NotFound, detail))
-    } else if case.permissions_in(system.id).is_empty() {
+    } else if target.permissions.is_empty() {
         Earlier::Untouched
     } else {
         Earlier::Done

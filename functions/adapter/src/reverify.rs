@@ -53,7 +53,8 @@ async fn read(
     let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
     let scope = system.scope_again(&person, case, record).await?;
-    let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
+    let sought = system.sought(&person).await?;
+    let job = Job { person: &sought, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     let (found, left) =
         run::remaining(system.adapter, system.http.reader(), &job, &record.receipts()).await?;
     Ok((found.state(), watch::came_back(&left)))

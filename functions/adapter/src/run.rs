@@ -2,8 +2,9 @@
 
 use crate::{
     System,
+    between::Tidying,
     ending::{Ending, tell},
-    gate, handover, internal,
+    gate, handover,
     neighbours::Neighbours,
     restore, revocation, stored, verb,
 };
@@ -15,11 +16,14 @@ use leaver_domain::{
     case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
     fault::Fault,
     hindsight,
+    inventory::Inventory,
     ledger::{EventKind, Outcome},
     person::Person,
+    plan::{Action, ActionKey},
     risk::RiskLevel,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Does the work of one system, from wherever an earlier attempt left it.
 pub(crate) async fn run(
@@ -44,8 +48,7 @@ async fn work(
     if !approved && !matches!(record.status, Queued | Running | Failed) {
         return Ok(record.status);
     }
-    let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let mut person = system.person(case).await?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
     if case.mode == Mode::Suspend && system.adapter.spec().part != Part::Account {
         let why = "a suspension shuts accounts; nothing else ends with it".to_owned();
@@ -54,15 +57,24 @@ async fn work(
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
     }
-    let scope = system.scope(&person, case, &record).await?;
-    let job = Job { person: &person, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
+    let kept = match &record.preserved {
+        Some(_) => None,
+        None => system.preserved(&person, case).await?,
+    };
+    let mut scope = system.scope(&person, case, &record).await?;
+    // By the very reading that the row tells of.
+    scope.preserve = record.preserved.is_some() || kept.is_some();
+    let sought = system.sought(&person).await?;
+    let job = Job { person: &sought, scope: &scope, ended: case.effective_at, risk: &system.policy.risk };
     let mut survey = match run::survey(system.adapter, system.http, &job).await {
         Ok(survey) => survey,
         Err(fault) => return failed(system, case, record, fault).await,
     };
     let transfers = record.transfers.clone();
     handover::plan(system, case, &person, &scope, &mut record, &mut survey).await?;
-    record.preserved = record.preserved.take().or(system.preserved(&person, case).await?);
+    if let Some(why) = kept {
+        keep(system, &mut record, why, &survey.found);
+    }
     if case.dry_run {
         return previewed(system, case, record, survey).await;
     }
@@ -75,16 +87,21 @@ async fn work(
     if record.status == SystemStatus::AwaitingApproval {
         return Ok(record.status);
     }
+    // Whoever came back while all this was read has a case that may have found nothing taken here.
+    if let Some(why) = restore::called_off(case, &system.person(case).await?) {
+        return restore::set_aside(system, case, record, EventKind::AccessRevoked, why).await;
+    }
     let (receipts, activity) = (record.receipts(), survey.activity.clone());
     let (adapter, http) = (system.adapter, system.http);
-    let report = run::revoke_with(adapter, http, &job, survey, &receipts, neighbours).await;
+    let tidying = Tidying { system, case, neighbours };
+    let report = run::revoke_with(adapter, http, &job, survey, &receipts, &tidying).await;
     let more = ending.map(|ending| ending.facts(&record, &activity));
     finish(system, case, record, report, more.unwrap_or_default()).await
 }
 
 /// Keeps the before-state and writes down what is about to happen, before anything is changed. A flagged system stops
-/// here, unless what it takes is the end of a measure. A repeat keeps what the first attempt saw: by now the account may be
-/// half revoked.
+/// here, unless the case passes the gate, or what it takes is the end of a measure. A repeat keeps what the first attempt
+/// saw: by now the account may be half revoked.
 async fn begin(
     system: &System<'_>,
     case: &CaseRecord,
@@ -113,7 +130,7 @@ async fn begin(
     record.fault = None;
     record.status = SystemStatus::Running;
     if survey.risk.level == RiskLevel::Flagged
-        && !case.emergency
+        && !case.passes_gate()
         && !gate::covers(record, survey, &system.policy.approvals)
     {
         let agreed = match ending {
@@ -145,6 +162,18 @@ pub(crate) fn take_in(record: &mut SystemRecord, report: &Report) -> Option<Faul
         record.after = Some(after.state());
     }
     report.fault.clone()
+}
+
+/// Takes down why the data is kept here, and what was gone before there was a reason to.
+fn keep(system: &System<'_>, record: &mut SystemRecord, why: String, found: &Inventory) {
+    let still: BTreeSet<ActionKey> = system.adapter.revoke(found).iter().map(Action::key).collect();
+    let gone = record.plan.0.iter().filter(|action| action.loses_data && !still.contains(&action.key()));
+    let labels: Vec<&str> = gone.map(|action| action.label.as_str()).collect();
+    record.preserved = Some(match labels.is_empty() {
+        true => why,
+        false => format!("{why}; gone before that: {}", labels.join(", ")),
+    });
+    record.parked.retain(|action| !action.loses_data);
 }
 
 /// The actions as a row shows them.
@@ -180,7 +209,11 @@ async fn finish(
     more: Value,
 ) -> Result<SystemStatus, Fault> {
     let transfers = record.transfers.clone();
-    if let Some(fault) = take_in(&mut record, &report) {
+    let fault = take_in(&mut record, &report);
+    if let (Some(why), Some(after)) = (&report.kept, &report.after) {
+        keep(system, &mut record, why.clone(), after);
+    }
+    if let Some(fault) = fault {
         return failed(system, case, record, fault).await;
     }
     if let Some(after) = &report.after {

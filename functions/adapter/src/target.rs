@@ -6,6 +6,7 @@ use leaver_domain::{
     case::{CaseRecord, Mode, Standing},
     fault::Fault,
     id::CaseId,
+    intake,
     inventory::Inventory,
     person::{Person, PersonStatus},
     transfers::{Transfer, TransferState},
@@ -36,7 +37,12 @@ impl Target {
         let by_role = case.by_role || past.by_role;
         let has_profile = system.policy.profile(person).is_some();
         let has_moved = past.has_moved && has_profile && system.policy.governed().contains(system.id);
-        if !by_role && !has_moved {
+        // A single permission was decided about by somebody; the rest comes back where it concerns them now.
+        let is_elsewhere = case.restores.is_some()
+            && permissions.is_empty()
+            && !system.policy.routing.gives(person, system.id)
+            && !system.policy.needs_account(person, system.id);
+        if !by_role && !has_moved && !is_elsewhere {
             return Ok(Self { before: past.before, whole: None, permissions, given, is_bounded: false });
         }
         let mut needed = past.before.clone().map(|before| needed(system, person, before));
@@ -53,21 +59,25 @@ impl Target {
 
     /// Whether no more comes back than what the person's role needs now, and it needs no account here.
     pub(crate) fn is_for_nothing(&self, system: &System<'_>, person: &Person) -> bool {
-        self.is_bounded && !is_needed(system, person)
+        self.is_bounded && !system.policy.needs_account(person, system.id)
     }
 }
 
-/// What somebody else owns since the case that is restored.
+/// What somebody else owns since the case that is restored, or those before it.
 async fn given(system: &System<'_>, case: &CaseRecord) -> Result<Vec<String>, Fault> {
     let Some(earlier) = &case.restores else { return Ok(Vec::new()) };
-    let record = system.store.system(earlier, system.id).await.map_err(stored)?;
-    let transfers = record.map(|record| record.transfers).unwrap_or_default();
+    let mut transfers = Vec::new();
+    for of in intake::leaving(system.store, earlier).await.map_err(stored)? {
+        let record = system.store.system(&of.case_id, system.id).await.map_err(stored)?;
+        transfers.extend(record.map(|record| record.transfers).unwrap_or_default());
+    }
     let gone = |one: &&Transfer| matches!(one.state, TransferState::Running | TransferState::Done);
     let named = |one: &Transfer| {
         let to = one.to.as_ref().map(|to| format!(" went to {to}")).unwrap_or_default();
         format!("ownership of {} {}{to}", one.kind, one.name)
     };
-    Ok(transfers.iter().filter(gone).map(named).collect())
+    let given: BTreeSet<String> = transfers.iter().filter(gone).map(named).collect();
+    Ok(given.into_iter().collect())
 }
 
 /// What somebody had.
@@ -96,8 +106,9 @@ async fn past(system: &System<'_>, earlier: &CaseId, person: &Person) -> Result<
         let Some(Standing { status, case: Some(by), .. }) = was else { break };
         case = system.store.case(&by).await.map_err(stored)?;
         if status == PersonStatus::Active {
-            // They could use it: what they had been without since then was taken from them on its own.
-            if past.before.as_ref().is_some_and(Inventory::is_active) {
+            // They could use it: what they had been without since then was taken from them on its own. And of what nothing was
+            // found, nothing was taken since.
+            if past.before.as_ref().is_none_or(Inventory::is_active) {
                 break;
             }
             let Some(back) = case.filter(|case| case.mode == Mode::Reactivate) else { break };
@@ -113,13 +124,6 @@ async fn past(system: &System<'_>, earlier: &CaseId, person: &Person) -> Result<
         }
     }
     Ok(past)
-}
-
-/// Whether the role that somebody has now needs an account here. Where no role has to do with a system, everybody does.
-fn is_needed(system: &System<'_>, person: &Person) -> bool {
-    let governed = system.policy.governed().contains(system.id);
-    let profile = system.policy.profile(person);
-    !governed || profile.is_none_or(|profile| profile.needs(system.id).is_some())
 }
 
 /// What of an earlier state somebody's role needs now. Of a role of which nothing is known, what gives no power.

@@ -1,6 +1,6 @@
 //! The delayed, independent read: what was revoked or given back is read again, from nothing but the person.
 
-use crate::{System, handover, internal, restore, revocation, stored, target::Target};
+use crate::{System, handover, restore, revocation, target::Target};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
     case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus},
@@ -22,18 +22,18 @@ pub(crate) async fn verify(
     if !matches!(record.status, Revoked | Restored | Failed) || record.revoked_at.is_none() {
         return Ok(record.status);
     }
-    let person = system.store.person(&case.person.username).await.map_err(stored)?;
-    let mut person = person.ok_or_else(|| internal("the person is not known any more"))?;
+    let mut person = system.person(case).await?;
     person.last_day = Some(case.dates.last_day(case.effective_at));
     if let Some(why) = restore::called_off(case, &person) {
         return restore::set_aside(system, case, record, EventKind::VerificationCompleted, why).await;
     }
+    let sought = system.sought(&person).await?;
     let read = match case.mode {
         Mode::Reactivate => {
             let target = Target::of(system, case, &person).await?;
-            restore::left(system, &target, &person, &record).await
+            restore::left(system, &target, &sought, &record).await
         }
-        Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &person, &record).await,
+        Mode::Leave | Mode::Partial | Mode::Suspend => left(system, case, &sought, &record).await,
     };
     let now = system.now();
     let transfers = record.transfers.clone();

@@ -97,10 +97,10 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         Err(why) => return refusal(&why),
     };
     let hold = hold(api, &id, &checked).await?;
-    if dry_run {
-        return answer(200, &id, &checked.lines, &already, false, hold.as_ref().map(|hold| &hold.measure));
-    }
     let batch = Batch::recorded(id.clone(), by.clone(), (file, &checked.lines), hold.clone(), api.now);
+    if dry_run {
+        return receipt(api, (200, false), &batch, &checked.lines, &already).await;
+    }
     api.cases.keep_lines(&id, &batch.lines, &checked.lines).await.map_err(stored)?;
     let mut changes = vec![Change::Batch(Box::new(batch.clone()))];
     if let Some(hold) = &hold {
@@ -118,7 +118,7 @@ pub(crate) async fn open(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         Err(error) => return Err(stored(error)),
     }
     start(api, &batch).await;
-    answer(202, &id, &checked.lines, &already, false, batch.measure.as_ref())
+    receipt(api, (202, false), &batch, &checked.lines, &already).await
 }
 
 /// Starts what a batch waits for: the question about it, or its feeding. Where that fails, the minute does it.
@@ -132,15 +132,21 @@ async fn start(api: &Api<'_>, batch: &Batch) {
     }
 }
 
-/// The answer to a repeat: the same batch.
+/// The answer to a repeat: the same batch, and where it stands. One that is over goes on no more.
 async fn again(api: &Api<'_>, batch: &Batch, file: &Digest) -> Result<Reply, Problem> {
     if batch.file != *file {
         let detail = "This Idempotency-Key was used for another file. Use a new one.";
         return Err(Problem::new(409, "idempotency-key-reused", detail));
     }
-    start(api, batch).await;
+    if matches!(batch.status, BatchStatus::Held | BatchStatus::Running) {
+        start(api, batch).await;
+    }
     let lines = api.cases.lines(batch).await.map_err(stored)?;
-    answer(202, &batch.batch_id, &lines, &BTreeMap::new(), true, batch.measure.as_ref())
+    let waiting = lines.iter().zip(batch.states.iter()).filter(|(_, state)| *state == LineState::Waiting);
+    let waiting: Vec<Line> = waiting.map(|(line, _)| line.clone()).collect();
+    let people = people(api, &waiting).await?;
+    let already = batch::already(api.cases, &waiting, &people, api.now).await.map_err(stored)?;
+    receipt(api, (202, true), batch, &lines, &already).await
 }
 
 async fn people(api: &Api<'_>, lines: &[Line]) -> Result<BTreeMap<Username, Person>, Problem> {
@@ -161,30 +167,76 @@ async fn hold(api: &Api<'_>, id: &BatchId, checked: &Checked) -> Result<Option<H
     Ok((checked.people > room).then_some(Hold { measure, people: checked.people, room }))
 }
 
-/// A line per row: its case, and, as far as it is known, whether its person is leaving by another one already.
-fn answer(
-    status: u16,
-    id: &BatchId,
+/// Where a batch stands, and a row for each line. `already` says whose lines that wait are done by which case.
+async fn receipt(
+    api: &Api<'_>,
+    (status, duplicate): (u16, bool),
+    batch: &Batch,
     lines: &[Line],
     already: &BTreeMap<Username, CaseId>,
-    duplicate: bool,
-    measure: Option<&MeasureId>,
 ) -> Result<Reply, Problem> {
-    let mut lines: Vec<&Line> = lines.iter().collect();
-    lines.sort_by_key(|line| line.line);
+    let mut all: Vec<(&Line, LineState)> = lines.iter().zip(batch.states.iter()).collect();
+    all.sort_by_key(|(line, _)| line.line);
     let mut shown = Vec::new();
-    for line in lines {
-        let case = batch::case_of(id, line).map_err(|_| Problem::unavailable())?;
-        let mut one =
-            json!({"line": line.line, "username": line.username, "case_id": case, "accepted": true});
-        if let Some(already) = already.get(&line.username) {
-            one["case_id"] = json!(already);
-            one["already"] = json!(true);
-        }
-        shown.push(one);
+    for some in all.chunks(AT_ONCE) {
+        let of = some.iter().map(|(line, state)| told(api, batch, line, *state, already));
+        shown.extend(try_join_all(of).await?);
     }
-    let body = json!({"batch_id": id, "duplicate": duplicate, "held_by": measure, "lines": shown});
+    let called_off = batch.called_off().map(|row| {
+        let (reason, lines) = (&row.facts["reason"], &row.facts["skipped"]);
+        json!({"by": row.actor, "at": row.at, "reason": reason, "lines": lines})
+    });
+    let body = json!({
+        "batch_id": batch.batch_id, "duplicate": duplicate, "status": batch.status, "held_by": batch.held_by(),
+        "called_off": called_off, "lines": shown,
+    });
     Reply::json(status, &body)
+}
+
+/// A line: its case, or that by which its person is leaving already; none where it was called off or could not be recorded.
+async fn told(
+    api: &Api<'_>,
+    batch: &Batch,
+    line: &Line,
+    state: LineState,
+    already: &BTreeMap<Username, CaseId>,
+) -> Result<Value, Problem> {
+    let waits_for_nothing = already.get(&line.username).filter(|_| state == LineState::Waiting);
+    let case = match (state, waits_for_nothing) {
+        (LineState::Waiting, Some(theirs)) => Some(theirs.clone()),
+        (LineState::Waiting, None) => Some(own(batch, line)?),
+        _ => case_of(api, batch, line, state).await?,
+    };
+    let accepted = !matches!(state, LineState::Skipped | LineState::Refused);
+    let mut one =
+        json!({"line": line.line, "username": line.username, "case_id": case, "accepted": accepted});
+    if waits_for_nothing.is_some() || state == LineState::Already {
+        one["already"] = json!(true);
+    }
+    Ok(one)
+}
+
+/// The case that a line opens.
+fn own(batch: &Batch, line: &Line) -> Result<CaseId, Problem> {
+    batch::case_of(&batch.batch_id, line).map_err(|_| Problem::unavailable())
+}
+
+/// The case that there is for a line by where it stands.
+async fn case_of(
+    api: &Api<'_>,
+    batch: &Batch,
+    line: &Line,
+    state: LineState,
+) -> Result<Option<CaseId>, Problem> {
+    Ok(match state {
+        LineState::Waiting | LineState::Skipped | LineState::Refused => None,
+        LineState::Already => {
+            let event = batch::event_of(&batch.batch_id, line).map_err(|_| Problem::unavailable())?;
+            let mark = api.cases.mark(batch::SOURCE, &event).await.map_err(stored)?;
+            mark.and_then(|mark| mark.case_id)
+        }
+        _ => Some(own(batch, line)?),
+    })
 }
 
 /// A batch without its lines.
@@ -193,7 +245,7 @@ fn summary(api: &Api<'_>, batch: &Batch) -> Value {
         "batch_id": batch.batch_id, "status": batch.status, "by": batch.by, "created_at": batch.created_at,
         "begun_at": batch.begun_at, "ended_at": batch.ended_at, "file": batch.file, "total": batch.states.len(),
         "counts": batch.states.named_counts(), "progress": batch.progress(api.now),
-        "held_by": batch.measure, "released": batch.released,
+        "held_by": batch.held_by(), "released": batch.released,
     })
 }
 
@@ -247,16 +299,7 @@ async fn page(
 }
 
 async fn one(api: &Api<'_>, batch: &Batch, line: &Line, state: LineState) -> Result<Value, Problem> {
-    let own = batch::case_of(&batch.batch_id, line).map_err(|_| Problem::unavailable())?;
-    let case: Option<CaseId> = match state {
-        LineState::Waiting | LineState::Skipped | LineState::Refused => None,
-        LineState::Already => {
-            let event = batch::event_of(&batch.batch_id, line).map_err(|_| Problem::unavailable())?;
-            let mark = api.cases.mark(batch::SOURCE, &event).await.map_err(stored)?;
-            mark.and_then(|mark| mark.case_id)
-        }
-        _ => Some(own),
-    };
+    let case = case_of(api, batch, line, state).await?;
     let record = match &case {
         Some(case) => api.cases.case(case).await.map_err(stored)?,
         None => None,

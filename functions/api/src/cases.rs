@@ -2,7 +2,7 @@
 
 use crate::{Api, Call, Reply, Role, call::invalid, stored, view};
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Mode, SystemRecord, Trigger},
+    case::{CaseRecord, Mode, SystemRecord, Trigger},
     digest::Digest,
     effective::Dates,
     forcing,
@@ -25,8 +25,6 @@ use std::{collections::BTreeSet, time::Duration};
 const MAX_BODY: usize = 64 * 1024;
 /// Most cases of one page.
 const PAGE: usize = 50;
-/// Most recorded cases among which those are looked for whose time has not come.
-const SCHEDULED: usize = 500;
 /// Tries against somebody else who changes the same case.
 const TRIES: usize = 4;
 /// How long a dry run is waited for. API Gateway gives up after 30 seconds.
@@ -136,15 +134,16 @@ pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
             Problem::new(400, "invalid-parameter", format!("`limit` must be a number from 1 to {PAGE}."))
         })?,
     };
-    match call.query.get("scheduled").map(String::as_str) {
-        None | Some("false") => {}
-        Some("true") => return scheduled(api, call, limit).await,
+    let from = call.query.get("from").map(String::as_str);
+    let page = match call.query.get("scheduled").map(String::as_str) {
+        None | Some("false") => api.cases.cases(from, limit).await,
+        Some("true") => api.cases.scheduled(api.now, from, limit).await,
         Some(_) => {
             let detail = "`scheduled` must be `true` or `false`.";
             return Err(Problem::new(400, "invalid-parameter", detail));
         }
-    }
-    let page = api.cases.cases(call.query.get("from").map(String::as_str), limit).await.map_err(stored)?;
+    };
+    let page = page.map_err(stored)?;
     let mut shown = Vec::new();
     for case in &page.cases {
         if call.caller.sees_all() || visible(api, call, case).await? {
@@ -152,25 +151,6 @@ pub(crate) async fn list(api: &Api<'_>, call: &Call) -> Result<Reply, Problem> {
         }
     }
     Reply::json(200, &json!({"cases": shown, "next": page.next}))
-}
-
-/// The recorded cases whose time has not come, the earliest first.
-async fn scheduled(api: &Api<'_>, call: &Call, limit: usize) -> Result<Reply, Problem> {
-    let ever = api.now.plus(Duration::MAX);
-    let mut shown = Vec::new();
-    let mut found = Vec::new();
-    for id in api.cases.due(ever, SCHEDULED).await.map_err(stored)? {
-        let case = api.cases.case(&id).await.map_err(stored)?;
-        let waits = |case: &CaseRecord| case.status == CaseStatus::Recorded && case.effective_at > api.now;
-        found.extend(case.filter(waits));
-    }
-    found.sort_by(|a, b| (a.effective_at, &a.case_id).cmp(&(b.effective_at, &b.case_id)));
-    for case in &found {
-        if shown.len() < limit && (call.caller.sees_all() || visible(api, call, case).await?) {
-            shown.push(view::summary(case));
-        }
-    }
-    Reply::json(200, &json!({"cases": shown, "next": null}))
 }
 
 #[derive(Deserialize)]

@@ -22,10 +22,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
-/// Pages of cases that are looked through for one person's.
-const PAGES: usize = 20;
-/// Cases of one such page.
-const PAGE: usize = 50;
+/// Most cases of one person among which those are looked for that took something, the newest first.
+const CASES: usize = 100;
 /// How far back access can be asked for as it was, and how long a case may have waited for its time.
 const LOOK_BACK: Duration = Duration::from_secs(366 * 86_400);
 
@@ -75,7 +73,7 @@ pub(crate) async fn extend(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply
     ask(api, asked(call, What::Extension { until }, &person, id, &body.reason)?).await
 }
 
-/// The day that lies so many days behind the contract's end, or behind today where there is none.
+/// The day that lies so many days behind the contract's end. Where it has none, nothing can be asked for, whatever the day.
 fn later(now: Timestamp, person: &Person, by: &str) -> Result<Date, Problem> {
     let detail = "`by` is no number of days or weeks, such as `30d` or `2w`.";
     let lasts = lasting(by).filter(|_| by.trim().ends_with(['d', 'w'])).ok_or_else(|| invalid(detail))?;
@@ -258,7 +256,7 @@ pub(crate) async fn restore_from(api: &Api<'_>, call: &Call, id: &str) -> Result
         return Err(invalid("`from` has to lie in the past, at most 366 days ago."));
     }
     let why = body.why()?;
-    let mut found = taking(api, &person, from).await?;
+    let mut found = taking(api, &person).await?;
     found.retain(|case| case.effective_at.max(case.created_at) >= from);
     if person.status != PersonStatus::Active {
         found.retain(|case| Some(&case.case_id) == person.case.as_ref());
@@ -272,20 +270,10 @@ pub(crate) async fn restore_from(api: &Api<'_>, call: &Call, id: &str) -> Result
     Err(Problem::new(409, "not-possible-now", detail))
 }
 
-/// The person's cases that take something, newest first, back to an instant.
-async fn taking(api: &Api<'_>, person: &Person, back_to: Timestamp) -> Result<Vec<CaseRecord>, Problem> {
-    let (mut from, mut found) = (None, Vec::new());
-    for _ in 0..PAGES {
-        let page = api.cases.cases(from.as_deref(), PAGE).await.map_err(stored)?;
-        let old = page.cases.last().is_none_or(|case| case.created_at < back_to);
-        let ours = |case: &CaseRecord| case.person.username == person.username && !case.dry_run;
-        let takes = |case: &CaseRecord| case.mode != Mode::Reactivate;
-        found.extend(page.cases.into_iter().filter(|case| ours(case) && takes(case)));
-        from = page.next;
-        if old || from.is_none() {
-            break;
-        }
-    }
+/// The person's cases that take something, newest first.
+async fn taking(api: &Api<'_>, person: &Person) -> Result<Vec<CaseRecord>, Problem> {
+    let mut found = api.cases.cases_about(&person.username, CASES).await.map_err(stored)?;
+    found.retain(|case| case.mode != Mode::Reactivate);
     // The case that the person's record names is found however long ago it was written down.
     if let Some(id) = person.case.as_ref().filter(|id| found.iter().all(|case| case.case_id != **id)) {
         let named = api.cases.case(id).await.map_err(stored)?;
@@ -311,7 +299,8 @@ pub(crate) async fn access(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply
     }
     let person = whom(api, call, id, everybody).await?;
     let measures = api.cases.measures_of(&person.username).await.map_err(stored)?;
-    let case = match newest_case(api, &person, &measures).await? {
+    let newest = api.cases.cases_about(&person.username, 1).await.map_err(stored)?.pop();
+    let case = match newest {
         Some(case) => {
             let systems = api.cases.systems(&case.case_id).await.map_err(stored)?;
             let mut shown = view::summary(&case);
@@ -334,23 +323,4 @@ pub(crate) async fn access(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply
         "case": case,
     });
     Reply::json(200, &answer)
-}
-
-/// The newest of the cases that the person's record and their measures name, and of those written down lately.
-async fn newest_case(
-    api: &Api<'_>,
-    person: &Person,
-    measures: &[Measure],
-) -> Result<Option<CaseRecord>, Problem> {
-    let page = api.cases.cases(None, PAGE).await.map_err(stored)?;
-    let ours = |case: &CaseRecord| case.person.username == person.username && !case.dry_run;
-    let mut found: Vec<CaseRecord> = page.cases.into_iter().filter(ours).collect();
-    let newest = measures.iter().take(10).filter_map(|measure| measure.cases.last());
-    for id in person.case.iter().chain(newest) {
-        if found.iter().all(|case| case.case_id != *id) {
-            found.extend(api.cases.case(id).await.map_err(stored)?);
-        }
-    }
-    found.sort_by_key(|case| (case.created_at, case.case_id.clone()));
-    Ok(found.pop())
 }

@@ -161,6 +161,7 @@ fn case_routes() -> Vec<Route> {
                 "cases": {"type": "array", "items": of("CaseSummary")}, "next": {"type": ["string", "null"]}}})))
             .refuses(&[400, 401, 403]),
         route("post", "/api/v1/cases", "Open a case, or see what it would do", Door::Roles("security, hr, manager (own reports)"))
+            .takes(measures::key())
             .body("OpenCase")
             .says(200, json_answer("A dry run with its plan.", of("Case")))
             .says(202, json_answer("The case.", of("Case")))
@@ -304,7 +305,7 @@ fn case_schemas() -> Value {
         "effective_at": time, "closed_at": maybe(&time), "dates": {"type": "object"}, "dry_run": flag, "emergency": flag,
         "preserve_data": flag, "archive": thing,
         "findings": things, "reverified": things, "reverify_next": {"type": ["object", "null"]}, "restores": maybe(&text), "by_role": flag,
-        "moves": {"type": ["object", "null"], "description": "The change of role or department that it carries out: from, to, and what it means in each system."},
+        "moves": {"type": ["object", "null"], "description": "The change of role, department, location, clearance or employment that it carries out: from, to, what it means in each system (steps, beyond), and earlier ones that were not through."},
         "measure": {"type": ["string", "null"], "description": "The measure that holds it or asked for it: what is decided about with the approvals."},
         "permissions": {"type": "array", "items": object(&["system", "grant"], json!({"system": text, "grant": text}))},
     });
@@ -347,7 +348,7 @@ fn task_schemas() -> Value {
         named(json!({"name": text, "media_type": text, "data": {"type": "string", "format": "byte"}}));
     json!({
         "Task": named(json!({
-            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "suspension", "reappeared", "late_risk", "transfer_failed", "canary_alive"]}, "case_id": text,
+            "task_id": text, "kind": {"enum": ["system", "emergency", "break_glass", "suspension", "reappeared", "late_risk", "transfer_failed", "canary_alive", "contract_not_ended"]}, "case_id": text,
             "system": {"type": ["string", "null"]}, "person": person, "reason": text,
             "owners": {"type": "array", "items": text}, "instructions": text, "opened_at": time, "due_at": time,
             "overdue": flag, "closed": maybe(&closed)})),
@@ -362,8 +363,10 @@ fn other_schemas() -> Value {
     let (date, number) = (json!({"type": "string", "format": "date"}), json!({"type": "integer"}));
     let user = json!({
         "username": text, "employee_id": text, "email": text, "termination_date": date, "termination_reason": text,
-        "new_role": text, "new_department": text});
-    let metadata = json!({"department": text, "manager": text, "last_working_day": date, "time_zone": text});
+        "new_role": text, "new_department": text, "contract_end": maybe(&date)});
+    let metadata = json!({
+        "department": text, "manager": maybe(&text), "last_working_day": date, "time_zone": maybe(&text),
+        "location": maybe(&text), "clearance": maybe(&text)});
     let archive = json!({
         "url": {"type": "string", "format": "uri"}, "url_expires_at": time, "media_type": text, "sha256": of("Digest"),
         "manifest_sha256": of("Digest"), "bytes": number, "rows": number, "cases": number});

@@ -1,5 +1,5 @@
-//! Brings a legal hold to everything that lies in a person's archive, or takes it off. What counts is how the person stands
-//! now, whichever measure it was that asked.
+//! Brings a hold to everything that lies in a person's archive, or takes it off. What counts is how the person stands now,
+//! whichever measure it was that asked: one hold may end while another is in force.
 
 use crate::{ACTOR, Archiving};
 use leaver_domain::{
@@ -7,6 +7,7 @@ use leaver_domain::{
     case::Happening,
     id::{MeasureId, Username},
     ledger::{EventKind, Outcome},
+    measure::{ExceptionKind, What},
     ports::StoreError,
     vault::{self, Stored},
 };
@@ -22,9 +23,23 @@ pub(crate) async fn set(archiving: &Archiving<'_>, prefix: &str, held: bool) -> 
     Ok(all.len())
 }
 
-async fn is_held(archiving: &Archiving<'_>, username: &Username) -> Result<bool, StoreError> {
+/// Whether a person is under a legal hold, or a retention hold about them is in force.
+pub(crate) async fn is_held(archiving: &Archiving<'_>, username: &Username) -> Result<bool, StoreError> {
     let person = archiving.store.person(username).await?;
-    Ok(person.is_some_and(|person| person.legal_hold.is_some()))
+    if person.is_some_and(|person| person.legal_hold.is_some()) {
+        return Ok(true);
+    }
+    for listed in archiving.store.measures_of(username).await? {
+        if !matches!(listed.what, What::Exception { what: ExceptionKind::RetentionHold, .. }) {
+            continue;
+        }
+        // The list may be a little behind; the record itself is not.
+        let measure = archiving.store.measure(&listed.measure_id).await?;
+        if measure.is_some_and(|measure| measure.is_active(archiving.now)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Brings the hold of a measure. Whether it arrived now.

@@ -1,4 +1,4 @@
-//! Archives what is known of whoever left, once their case has come to rest, and brings legal holds to what lies there.
+//! Archives what is known of whoever left, once their case has come to rest, and brings holds to what lies there.
 //!
 //! Containment never waits for it: it looks for what is due by itself. Each object may be written twice; an archive counts
 //! only with its manifest, which is written last, and with its row, which names the manifest's digest.
@@ -62,7 +62,7 @@ pub async fn handle(archiving: &Archiving<'_>) -> Result<Archived, StoreError> {
             // Somebody else was faster, or it is no longer due.
             Ok(false) | Err(StoreError::Conflict) => {}
             Err(error) => {
-                tracing::error!(%measure, %error, alarm = "hold_not_brought", "a legal hold is not on the archive yet");
+                tracing::error!(%measure, %error, alarm = "hold_not_brought", "a hold is not on the archive yet");
                 done.failed += 1;
             }
         }
@@ -99,7 +99,7 @@ async fn make(archiving: &Archiving<'_>, id: &CaseId) -> Result<bool, StoreError
         .collect();
     let (data, now) = (&archiving.policy.data, archiving.now);
     let until = data.retain_until(now);
-    let held = person.legal_hold.is_some();
+    let held = hold::is_held(archiving, &person.username).await?;
     let keep = Keep { lock: data.lock, until, held };
     let prefix = prefix_of(&case.person.username, id, case.run);
     let parts = parts(&person, &case, &known);
@@ -119,7 +119,7 @@ async fn make(archiving: &Archiving<'_>, id: &CaseId) -> Result<bool, StoreError
         held,
     };
     // A hold that was placed while this was being written has looked at what was there by then, and not at the rest.
-    let held_now = archiving.person_is_held(&person).await?;
+    let held_now = hold::is_held(archiving, &person.username).await?;
     if held_now != held {
         hold::set(archiving, &prefix, held_now).await?;
     }
@@ -132,13 +132,6 @@ async fn make(archiving: &Archiving<'_>, id: &CaseId) -> Result<bool, StoreError
     archiving.store.put_case(&case).await?;
     tracing::info!(case = %id, prefix, "archived");
     Ok(true)
-}
-
-impl Archiving<'_> {
-    async fn person_is_held(&self, person: &Person) -> Result<bool, StoreError> {
-        let now = self.store.person(&person.username).await?;
-        Ok(now.is_some_and(|person| person.legal_hold.is_some()))
-    }
 }
 
 async fn person(archiving: &Archiving<'_>, case: &CaseRecord) -> Result<Person, StoreError> {

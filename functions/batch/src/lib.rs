@@ -7,7 +7,7 @@
 mod round;
 
 use leaver_domain::{
-    batch::{self, Batch, Line},
+    batch::{self, Batch, Line, Wants},
     id::BatchId,
     policy::Policy,
     ports::{CaseStore, Change, Lease, StoreError, Wait, Workflow},
@@ -16,7 +16,7 @@ use leaver_domain::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
-/// Most batches that are fed side by side; the oldest first.
+/// Most batches that are fed side by side: so many batches' lines fit into memory. Where there are more, the oldest are fed.
 const BATCHES: usize = 25;
 /// Between two looks at the cases that run.
 const POLL: Duration = Duration::from_secs(2);
@@ -133,7 +133,7 @@ async fn renewed(feeding: &Feeding<'_>, lease: &Lease, holder: Option<&str>) -> 
     Ok(lease)
 }
 
-/// One round over every batch; whether there is more to be done soon.
+/// One round over every batch: all of them are looked at before the room is shared. Whether there is more to be done soon.
 async fn all(
     feeding: &Feeding<'_>,
     input: &Input,
@@ -146,22 +146,36 @@ async fn all(
     for id in &ids {
         batches.extend(feeding.store.batch(id).await?);
     }
-    let running: usize = batches.iter().map(Batch::in_flight).sum();
-    let most = usize::try_from(feeding.policy.batch.max_running).unwrap_or(usize::MAX);
-    let mut room = most.saturating_sub(running);
-    let mut under_way = false;
+    let mut most = usize::try_from(feeding.policy.batch.max_running).unwrap_or(usize::MAX);
+    let (mut under_way, mut looked) = (false, Vec::new());
     for batch in batches {
-        // What one batch meets keeps no other from going on.
-        match round::round(feeding, &batch, &mut room, memory, fed).await {
-            Ok(more) => under_way |= more,
-            // It was called off, or somebody else feeds it.
-            Err(StoreError::Conflict) => under_way = true,
+        let (id, running) = (batch.batch_id.clone(), batch.in_flight());
+        match round::look(feeding, batch, memory, fed).await {
+            Ok(one) => looked.extend(one),
             Err(error) => {
-                tracing::error!(batch = %batch.batch_id, %error, "could not be fed");
-                fed.failed += 1;
-                under_way = true;
+                // Its cases run, whoever can look at them.
+                most = most.saturating_sub(running);
+                under_way |= failed(&id, &error, fed);
             }
         }
     }
+    let wants: Vec<Wants> = looked.iter().map(|one| one.wants(memory)).collect();
+    for (one, room) in looked.into_iter().zip(batch::share(most, &wants)) {
+        let id = one.batch.batch_id.clone();
+        match round::go_on(feeding, one, room, memory, fed).await {
+            Ok(more) => under_way |= more,
+            Err(error) => under_way |= failed(&id, &error, fed),
+        }
+    }
     Ok(under_way)
+}
+
+/// What one batch meets keeps no other from going on; the next round tries again.
+fn failed(id: &BatchId, error: &StoreError, fed: &mut Fed) -> bool {
+    // In a conflict it was called off, or somebody else feeds it.
+    if *error != StoreError::Conflict {
+        tracing::error!(batch = %id, %error, "could not be fed");
+        fed.failed += 1;
+    }
+    true
 }

@@ -1,9 +1,10 @@
-//! One round of one batch: look at its cases, claim what there is room for, write that down, record what is claimed.
+//! One round of one batch: look at its cases; then, once every batch was looked at, claim what it may of the room, write that
+//! down, record what is claimed.
 
 use crate::{Fed, Feeding, Memory};
 use futures_util::{StreamExt as _, stream};
 use leaver_domain::{
-    batch::{self, Batch, BatchStatus, Line, LineState},
+    batch::{self, Batch, BatchStatus, Line, LineState, Wants},
     case::CaseStatus,
     id::CaseId,
     intake::{self, Refused},
@@ -40,30 +41,45 @@ async fn seen(feeding: &Feeding<'_>, batch: &Batch, line: &Line) -> Result<Optio
     Ok(Some(LineState::of_case(&record, systems.as_deref())))
 }
 
-/// Does one round; whether there is more to be done soon. `room` is how many cases more may run.
-pub(crate) async fn round(
+/// A batch as it was looked at.
+pub(crate) struct Looked {
+    pub(crate) batch: Batch,
+    states: BTreeMap<usize, LineState>,
+    unrecorded: Vec<usize>,
+}
+
+impl Looked {
+    /// What it asks of the room.
+    pub(crate) fn wants(&self, memory: &Memory) -> Wants {
+        let lines = memory.lines.get(&self.batch.batch_id).map(Vec::as_slice).unwrap_or_default();
+        self.batch.wants(&self.states, lines)
+    }
+}
+
+/// Looks at the cases of a batch; `None` where nothing is to be done for it.
+pub(crate) async fn look(
     feeding: &Feeding<'_>,
-    batch: &Batch,
-    room: &mut usize,
+    batch: Batch,
     memory: &mut Memory,
     fed: &mut Fed,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Looked>, StoreError> {
     if matches!(batch.status, BatchStatus::Held | BatchStatus::Cancelled) {
-        return Ok(false);
+        return Ok(None);
     }
     let id = &batch.batch_id;
     if !memory.lines.contains_key(id) {
-        let lines = feeding.store.lines(batch).await?;
+        let lines = feeding.store.lines(&batch).await?;
         memory.lines.insert(id.clone(), lines);
     }
     let lines = memory.lines.get(id).map(Vec::as_slice).unwrap_or_default();
-    let look = batch::look(batch, memory.turn.get(id).copied().unwrap_or(0), IN_TURN);
+    let look = batch::look(&batch, memory.turn.get(id).copied().unwrap_or(0), IN_TURN);
     memory.turn.insert(id.clone(), look.others.last().copied().unwrap_or(0));
     let mut states = memory.known.remove(id).unwrap_or_default();
     let asked = look.claimed.iter().chain(&look.others).filter(|place| !states.contains_key(place));
     let asked: Vec<(usize, &Line)> = asked.filter_map(|place| Some((*place, lines.get(*place)?))).collect();
+    let of = &batch;
     let looked: Vec<Seen> = stream::iter(asked)
-        .map(async |(place, line)| (place, seen(feeding, batch, line).await))
+        .map(async |(place, line)| (place, seen(feeding, of, line).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -78,17 +94,25 @@ pub(crate) async fn round(
             }
         }
     }
-    // Whoever is contained now leaves room for another.
-    let freed =
-        look.claimed.iter().filter(|place| states.get(place).is_some_and(|at| *at != LineState::Running));
-    *room += freed.count();
-    let now = (feeding.clock)();
-    let round = batch.round(&states, *room, now);
+    Ok(Some(Looked { batch, states, unrecorded }))
+}
+
+/// Claims at most so many of its lines, and records their cases; whether there is more to be done soon.
+pub(crate) async fn go_on(
+    feeding: &Feeding<'_>,
+    looked: Looked,
+    room: usize,
+    memory: &mut Memory,
+    fed: &mut Fed,
+) -> Result<bool, StoreError> {
+    let Looked { batch, states, unrecorded } = looked;
+    let round = batch.round(&states, room, (feeding.clock)());
     if let Some(next) = &round.batch {
         feeding.store.commit(&[Change::Batch(Box::new(next.clone()))]).await?;
     }
-    *room = room.saturating_sub(round.claimed.len());
-    let next = round.batch.as_ref().unwrap_or(batch);
+    let id = &batch.batch_id;
+    let lines = memory.lines.get(id).map(Vec::as_slice).unwrap_or_default();
+    let next = round.batch.as_ref().unwrap_or(&batch);
     let to_record = unrecorded.into_iter().chain(round.claimed);
     let known =
         record(feeding, next, to_record.filter_map(|place| Some((place, lines.get(place)?))), fed).await;

@@ -5,6 +5,7 @@ use leaver_domain::{
     case::{CaseRecord, CaseStatus},
     deciding,
     fault::{Fault, FaultKind},
+    people,
     ports::Change,
     watch::{self, Around, Due, Standing, Target},
 };
@@ -31,7 +32,12 @@ async fn told(close: &Close<'_>, case: &CaseRecord, due: Due) -> Result<Vec<Chan
     let person = tables.person(&case.person.username).await.map_err(store)?;
     let person = person.ok_or_else(|| Fault::new(FaultKind::Conflict, "the person was changed meanwhile"))?;
     let systems = tables.systems(&case.case_id).await.map_err(store)?;
-    let found = watch::fold(policy, due, &systems, now);
+    let mut found = watch::fold(policy, due, &systems, now);
+    if !found.back.is_empty()
+        && let Some(other) = people::also_addressed(tables, &person).await.map_err(store)?
+    {
+        found = found.may_belong_to(&other.username);
+    }
     for finding in &found.look.findings {
         tracing::error!(case = %case.case_id, day = due.day, alarm = finding.kind, detail = finding.detail, "looked again");
     }

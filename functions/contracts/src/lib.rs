@@ -1,20 +1,23 @@
 //! Looks four times an hour at the contracts that end by themselves. Whoever's last day is over leaves by a case like any other; ahead of
 //! that somebody is asked whether days of grace are to be given. Each follows from the person and the day, so that a repeat does nothing.
+//! Where a human has called the case of an end off, security is given a review, once.
 
 use jiff::civil::Date;
 use leaver_domain::{
-    case::{Mode, Trigger},
+    case::{CaseStatus, Mode, Trigger},
     contracts::{self, ASKING, KIND, Question, Standing},
     digest::Digest,
-    id::Username,
+    id::{CaseId, Username},
     intake::{self, Refused, Request},
     measure::What,
     measures::{self, Asked},
-    person::Person,
+    person::{Person, PersonStatus},
     policy::Policy,
-    ports::{CaseStore, StoreError, Workflow},
+    ports::{CaseStore, Change, StoreError, Workflow},
     problem::NotDone,
+    reviews::{self, ReviewKind},
     roster::RosterStore,
+    tasks,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -39,6 +42,8 @@ pub struct Contracts<'a> {
 pub struct Looked {
     /// Whose contract is over: a case ends their access.
     pub over: Vec<Username>,
+    /// Whose contract is over, and the case that was to end their access was called off: security was given a review.
+    pub called_off: Vec<Username>,
     /// About whom it is asked whether they get days of grace.
     pub asked: Vec<Username>,
     /// With whom something went wrong; the next look tries again.
@@ -56,6 +61,7 @@ pub async fn handle(of: &Contracts<'_>) -> Result<Looked, StoreError> {
         // What goes wrong with one keeps nobody else's contract from its end.
         match look(of, &person).await {
             Ok(Some(Did::Ended)) => looked.over.push(username),
+            Ok(Some(Did::CalledOff)) => looked.called_off.push(username),
             Ok(Some(Did::Asked)) => looked.asked.push(username),
             Ok(None) => {}
             Err(why) => {
@@ -69,21 +75,31 @@ pub async fn handle(of: &Contracts<'_>) -> Result<Looked, StoreError> {
 
 enum Did {
     Ended,
+    CalledOff,
     Asked,
 }
 
 async fn look(of: &Contracts<'_>, person: &Person) -> Result<Option<Did>, String> {
-    let standing = contracts::standing(&of.policy.contracts, person, of.now);
+    let leaves_by = match &person.case {
+        Some(case) if person.status == PersonStatus::Leaving && person.contract_end.is_some() => {
+            of.cases.case(case).await.map_err(|error| error.to_string())?
+        }
+        _ => None,
+    };
+    let standing = contracts::standing(&of.policy.contracts, person, leaves_by.as_ref(), of.now);
     match standing.map_err(|error| error.to_string())? {
         Standing::Runs => Ok(None),
-        Standing::Over { last_day, since } => {
-            end(of, person, last_day, since).await.map(|()| Some(Did::Ended))
-        }
+        Standing::Over { last_day, since } => end(of, person, last_day, since).await,
         Standing::Near(question) => Ok(ask(of, person, &question).await?.then_some(Did::Asked)),
     }
 }
 
-async fn end(of: &Contracts<'_>, person: &Person, last_day: Date, since: Timestamp) -> Result<(), String> {
+async fn end(
+    of: &Contracts<'_>,
+    person: &Person,
+    last_day: Date,
+    since: Timestamp,
+) -> Result<Option<Did>, String> {
     let (event_id, body, dates) =
         contracts::termination(person, last_day).map_err(|error| error.to_string())?;
     let trigger = Trigger {
@@ -98,16 +114,43 @@ async fn end(of: &Contracts<'_>, person: &Person, last_day: Date, since: Timesta
     let reason = format!("The contract ended on {last_day}");
     let request = Request { dates, ..Request::plain(trigger, Mode::Leave, reason, since) };
     match intake::submit(of.cases, of.workflow, of.policy, person, &request, of.now).await {
+        Ok((receipt, _)) if matches!(receipt.status, CaseStatus::Cancelled | CaseStatus::Rejected) => {
+            let told = not_ended(of, &receipt.case_id, last_day).await;
+            Ok(told.map_err(|error| error.to_string())?.then_some(Did::CalledOff))
+        }
         Ok((_, not_started)) => {
             if let Some(error) = not_started {
                 tracing::error!(person = %person.username, %error, "recorded, and not started: the sweep will");
             }
-            Ok(())
+            Ok(Some(Did::Ended))
         }
         // Somebody restored them after this very end: until HR names another last day, this one is done with.
-        Err(Refused::Reused) => Ok(()),
+        Err(Refused::Reused) => Ok(Some(Did::Ended)),
         Err(refused) => Err(refused.to_string()),
     }
+}
+
+/// Gives security the review of a case that was called off, although its person is here and their contract is over, unless it
+/// was given before. Another case for the same end would only be called off by the same human.
+async fn not_ended(of: &Contracts<'_>, case: &CaseId, last_day: Date) -> Result<bool, StoreError> {
+    let review = reviews::id_of(ReviewKind::ContractNotEnded, case);
+    if of.cases.review(&review).await?.is_some() {
+        return Ok(false);
+    }
+    let record = of.cases.case(case).await?;
+    let record = record.ok_or_else(|| StoreError::Corrupt(format!("there is no {case}")))?;
+    let policy = &of.policy.approvals;
+    let gone = tasks::gone(of.cases, &policy.security_team).await?;
+    let review = contracts::not_ended(policy, &record, last_day, &gone, of.now);
+    match of.cases.commit(&[Change::Review(Box::new(review))]).await {
+        Ok(()) => {}
+        // Another look was faster.
+        Err(StoreError::Conflict) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let person = &record.person.username;
+    tracing::error!(%person, %case, alarm = "contract_not_ended", "the contract is over, and its case was called off");
+    Ok(true)
 }
 
 /// Asks whether grace is to be given, unless that was asked or answered already.

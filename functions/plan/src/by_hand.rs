@@ -4,10 +4,12 @@ use crate::{Plan, store};
 use leaver_domain::{
     case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus, Task},
     fault::{Fault, FaultKind},
-    id::Username,
+    id::{SystemId, Username},
     ledger::{EventKind, Outcome},
+    person::PersonStatus,
     policy::Manual,
     ports::StoreError,
+    profiles::Grants,
     tasks,
 };
 use serde_json::json;
@@ -26,6 +28,8 @@ pub(crate) async fn give(plan: &Plan<'_>, case: &CaseRecord) -> Result<(), Fault
                 continue;
             }
             preview(plan, case, &mut record, owner, manual);
+        } else if let Some(why) = nothing(plan, case, system).await? {
+            set_aside(plan, case, &mut record, why);
         } else {
             let subject = &case.person.username;
             let owner = tasks::owner_now(plan.store, plan.policy, system, subject).await.map_err(store)?;
@@ -42,6 +46,51 @@ pub(crate) async fn give(plan: &Plan<'_>, case: &CaseRecord) -> Result<(), Fault
         }
     }
     Ok(())
+}
+
+/// Why there is nothing to do, if so: by the time at which something is to go, or to come back, the person may be elsewhere, or
+/// have left. What is done by hand is done whole or not at all.
+async fn nothing(
+    plan: &Plan<'_>,
+    case: &CaseRecord,
+    system: &SystemId,
+) -> Result<Option<&'static str>, Fault> {
+    let comes_back = case.mode == Mode::Reactivate && case.permissions_in(system).is_empty();
+    if case.moves.is_none() && !comes_back {
+        return Ok(None);
+    }
+    let person = plan.store.person(&case.person.username).await.map_err(store)?;
+    let Some(person) = person else { return Ok(None) };
+    let Some(change) = &case.moves else {
+        let concerns = plan.policy.routing.gives(&person, system);
+        return Ok((!concerns).then_some("it does not concern them where they are now"));
+    };
+    if person.status == PersonStatus::Left {
+        return Ok(Some("they left, and all their access went with that"));
+    }
+    let takes = change.takes(plan.policy, &person, system, &Grants::new());
+    Ok(takes.map(|_| "it concerns them where they are now"))
+}
+
+fn set_aside(plan: &Plan<'_>, case: &CaseRecord, record: &mut SystemRecord, why: &str) {
+    record.status = SystemStatus::NotApplicable;
+    record.started_at = Some(plan.now);
+    let comes_back = case.mode == Mode::Reactivate;
+    record.log.push(Happening {
+        kind: if comes_back { EventKind::AccessRestored } else { EventKind::AccessRevoked },
+        at: plan.now,
+        actor: "leaver/plan".into(),
+        action: "set aside".into(),
+        outcome: Outcome::NotApplicable,
+        risk: None,
+        facts: json!({
+            "revocation": {
+                "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by,
+                "effective_at": case.effective_at, "policy_digest": case.policy_digest,
+            },
+            "why": why, "actions_taken": [], "before_state": null, "after_state": null,
+        }),
+    });
 }
 
 fn instructions(case: &CaseRecord, manual: &Manual) -> String {

@@ -2,6 +2,7 @@
 //! and says which systems to work on.
 
 mod by_hand;
+mod withdraw;
 
 use leaver_domain::{
     brake::{self, Headcount, Verdict},
@@ -10,7 +11,6 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     holds,
     id::{BatchId, CaseId, MeasureId},
-    intake,
     ledger::{EventKind, Outcome},
     measure::MeasureStatus,
     person::{Person, PersonStatus},
@@ -139,6 +139,7 @@ pub async fn handle(plan: &Plan<'_>, input: Input) -> Result<Output, Fault> {
     };
     let mut systems = Vec::new();
     if case.status == CaseStatus::Running {
+        withdraw::withdraw(plan, &case).await?;
         by_hand::give(plan, &case).await?;
         // What is finished is left alone by the adapters, too; those that are by hand have none.
         let automatic = case.systems.iter().filter(|system| plan.policy.manual(system).is_none());
@@ -224,7 +225,7 @@ async fn reviews_of(plan: &Plan<'_>, case: &CaseRecord) -> Result<Vec<Change>, F
     if case.dry_run || case.status != CaseStatus::Running {
         return Ok(Vec::new());
     }
-    let suspends = case.mode == Mode::Suspend && case.trigger.kind != intake::INACTIVE;
+    let suspends = case.trigger.is_violation(case.mode);
     let asked = [(case.emergency, ReviewKind::Emergency), (suspends, ReviewKind::Suspension)];
     let mut opened = Vec::new();
     for (_, kind) in asked.into_iter().filter(|(is_asked, _)| *is_asked) {
@@ -313,7 +314,8 @@ async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
         measure = Some(holds::measure_of(case, held.held_for));
         changes.extend(protected(plan, case, person, measure.clone()).await?);
     }
-    if stop.is_none() && brake::counts(case) && !holds::released_for(case, holds::MASS_ACTION) {
+    let passed = case.has_begun() || holds::released_for(case, holds::MASS_ACTION);
+    if stop.is_none() && brake::counts(case) && !passed {
         match braked(plan, case, &mut changes).await? {
             Braked::Passed { alarm } => loud = alarm,
             Braked::Held(id) => {
@@ -324,14 +326,33 @@ async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
             }
         }
     }
-    let case = validated(plan, case, person, stop, measure, loud);
+    let mut case = case.clone();
+    if let (None, Some(person)) = (&stop, &person) {
+        changes.extend(since(plan, &mut case, person));
+    }
+    let case = validated(plan, &case, person, stop, measure, loud);
     changes.extend(reviews_of(plan, &case).await?);
     changes.push(Change::Case(Box::new(case.clone())));
     Ok(Decided { case, changes })
 }
 
+/// Adds what the person has by now and had not when the case was recorded: days may lie between the two, in which they moved,
+/// or policy came to know another system.
+fn since(plan: &Plan<'_>, case: &mut CaseRecord, person: &Person) -> Vec<Change> {
+    if !case.mode.shuts() {
+        return Vec::new();
+    }
+    let mut theirs = plan.policy.systems_of(person, false);
+    theirs.retain(|system| !case.systems.contains(system));
+    case.systems.extend(theirs.iter().cloned());
+    case.systems.sort();
+    let queued = theirs.into_iter().map(|system| SystemRecord::queued(case, system));
+    queued.map(|record| Change::System(Box::new(record))).collect()
+}
+
 /// What about the person stops the case. A dry run changes nothing and looks at everybody whom it can find; where two
-/// humans have decided about this very person already, nobody is asked once more.
+/// humans have decided about this very person already, nobody is asked once more, nor where the case has begun: half of it
+/// is done.
 fn stopped(plan: &Plan<'_>, case: &CaseRecord, person: Option<&Person>) -> Option<Stop> {
     let stop = |held_for, detail: &str| Some(Stop { held_for, detail: detail.to_owned() });
     let call_off = "call the case off, and open another one for the right person";
@@ -346,8 +367,10 @@ fn stopped(plan: &Plan<'_>, case: &CaseRecord, person: Option<&Person>) -> Optio
         }
         // Nobody has to be protected from getting back what they had.
         Some(person) if case.mode != Mode::Reactivate && is_protected(plan, person) => {
-            let decided =
-                case.dry_run || case.trigger.is_of_measure() || holds::released_for(case, holds::PROTECTED);
+            let decided = case.dry_run
+                || case.trigger.is_of_measure()
+                || case.has_begun()
+                || holds::released_for(case, holds::PROTECTED);
             if decided { None } else { stop(holds::PROTECTED, "the account is protected: a human decides") }
         }
         Some(_) => None,

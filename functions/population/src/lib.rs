@@ -12,7 +12,7 @@ use serde::Serialize;
 /// How many days back are looked at: a day on which this function did not run is counted later.
 const DAYS: u32 = 7;
 /// The findings that an event of the HRIS leaves when it is refused.
-const REFUSALS: &[&str] = &["unknown_person", "identity_conflict"];
+const REFUSALS: &[&str] = &["unknown_person", "identity_conflict", "still_suspended"];
 
 /// What the function works with.
 pub struct Counting<'a> {

@@ -22,11 +22,11 @@ pub struct Judged {
     /// Why nobody was judged, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not: Option<String>,
-    /// Who is suspended, with the days since their newest login.
+    /// Who is suspended, with the days since their newest login, or since the account was made where there never was one.
     pub idle: BTreeMap<Username, u64>,
     /// Who would be, but for a reason.
     pub listed: BTreeMap<Username, String>,
-    /// Of whom no system reports a login.
+    /// Of whom no system reports a login, or says that there never was one.
     pub no_data: Vec<Username>,
 }
 
@@ -48,10 +48,12 @@ pub(crate) async fn judge(
     for person in here {
         let username = person.username.clone();
         match idle::judge(person, used.get(&person.username), of.policy, rules, of.now) {
-            Verdict::Idle { days, last_login, system } => {
-                let reason =
-                    format!("No login for {days} days: the last one was at {last_login}, in {system}.");
-                suspend(of, rules, person, (last_login, days), reason).await?;
+            Verdict::Idle { days, since, ever, system } => {
+                let reason = match ever {
+                    true => format!("No login for {days} days: the last one was at {since}, in {system}."),
+                    false => format!("Never logged in: the account in {system} is {days} days old."),
+                };
+                suspend(of, rules, person, (since, days), reason).await?;
                 judged.idle.insert(username, days);
             }
             Verdict::Listed { why, .. } => {
@@ -65,14 +67,9 @@ pub(crate) async fn judge(
 }
 
 /// The number of the case: one for each time of inactivity, and one more each time it has become as long again.
-fn number(
-    rules: &Inactivity,
-    person: &Person,
-    last_login: Timestamp,
-    days: u64,
-) -> Result<EventId, StoreError> {
+fn number(rules: &Inactivity, person: &Person, since: Timestamp, days: u64) -> Result<EventId, StoreError> {
     let times = days / u64::from(rules.days.max(1));
-    let number = format!("inactive-{}-{}-{times}", person.employee_id, last_login.seconds());
+    let number = format!("inactive-{}-{}-{times}", person.employee_id, since.seconds());
     number.parse().map_err(|error: leaver_domain::id::BadId| StoreError::Corrupt(error.to_string()))
 }
 
@@ -80,11 +77,11 @@ async fn suspend(
     of: &Reconciling<'_>,
     rules: &Inactivity,
     person: &Person,
-    (last_login, days): (Timestamp, u64),
+    (since, days): (Timestamp, u64),
     reason: String,
 ) -> Result<(), StoreError> {
-    let event_id = number(rules, person, last_login, days)?;
-    let body = json!({"inactive": person.username, "last_login": last_login});
+    let event_id = number(rules, person, since, days)?;
+    let body = json!({"inactive": person.username, "last_login": since});
     let trigger = Trigger {
         source: "leaver".into(),
         event_id,

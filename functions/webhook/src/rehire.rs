@@ -1,14 +1,15 @@
 //! Somebody who had left comes back. What their role needs now, of what they had, is given back in every system; a termination
-//! that has not begun is called off instead.
+//! that has not begun is called off instead. Whoever is suspended stays so: somebody decides about that, and HR does not.
 
 use crate::{
     handle::{Webhook, stored, unknown},
-    take::{self, Answer},
+    take::{self, Answer, open_finding},
 };
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus},
+    case::{CaseRecord, CaseStatus, Mode},
     holds,
     intake::{self, Reactivation},
+    measure::{Measure, MeasureStatus, What},
     person::{Person, PersonStatus},
     problem::Problem,
     trigger::{HRIS, HrEvent, HrUser},
@@ -24,17 +25,26 @@ pub(crate) async fn rehired(
     user: &HrUser,
     mut person: Person,
 ) -> Answer {
+    let event = &event.in_calendar_of(&person)?;
     let mut left = left_by(webhook, &person).await?;
     for _ in 0..MOST {
-        let Some(ahead) = left.as_ref().filter(|left| has_not_begun(left)) else { break };
+        let may_go = |left: &&CaseRecord| person.status != PersonStatus::Suspended && has_not_begun(left);
+        let Some(ahead) = left.as_ref().filter(may_go) else { break };
         call_off(webhook, event, ahead).await?;
         let now = webhook.store.person(&person.username).await.map_err(stored)?;
         person = now.ok_or_else(|| unknown(user.username.as_str()))?;
         left = left_by(webhook, &person).await?;
     }
+    // An emergency lets whoever is suspended in for a while; nothing is decided by that.
+    let is_to_stay = left.as_ref().is_some_and(|left| left.mode == Mode::Suspend);
+    if person.status == PersonStatus::Suspended || is_to_stay {
+        let detail = "whoever is suspended does not come back by being hired anew: restore the case, or report a termination";
+        open_finding(webhook, event, &user.username, "still_suspended", detail).await?;
+        let by = left.map(|left| left.case_id).or_else(|| person.case.clone());
+        return Err(stays_suspended(&Person { case: by, ..person }));
+    }
     // Whoever is here already may have come to another desk.
     let Some(left) = left else { return take::changed(webhook, event, user, person).await };
-    let person = moved(webhook, event, user, person).await?;
     let person = up_to_date(webhook, user, person).await?;
     let wanted = Reactivation {
         trigger: take::trigger(webhook, event),
@@ -49,39 +59,39 @@ pub(crate) async fn rehired(
     take::told(intake::reactivate(store, workflow, policy, &person, &wanted, webhook.now).await)
 }
 
-/// The case by which somebody is not here, if they are not.
+/// The case by which somebody is not here, if they are not, or only for as long as an emergency lasts.
 async fn left_by(webhook: &Webhook<'_>, person: &Person) -> Result<Option<CaseRecord>, Problem> {
-    match &person.case {
-        Some(case) if person.status != PersonStatus::Active => webhook.store.case(case).await.map_err(stored),
+    let Some(case) = &person.case else { return Ok(None) };
+    let case = webhook.store.case(case).await.map_err(stored)?;
+    if person.status != PersonStatus::Active {
+        return Ok(case);
+    }
+    let Some(measure) = case.and_then(|case| case.measure) else { return Ok(None) };
+    // Until what it gave is taken back, also behind its end.
+    match webhook.store.measure(&measure).await.map_err(stored)? {
+        Some(Measure {
+            what: What::BreakGlass { case },
+            status: MeasureStatus::Approved | MeasureStatus::Active | MeasureStatus::Ending,
+            ..
+        }) => webhook.store.case(&case).await.map_err(stored),
         _ => Ok(None),
     }
 }
 
 fn has_not_begun(left: &CaseRecord) -> bool {
-    matches!(left.status, CaseStatus::Recorded | CaseStatus::Held) && holds::may_cancel(left).is_ok()
+    let waits = matches!(left.status, CaseStatus::Recorded | CaseStatus::Held);
+    waits && !left.has_begun() && holds::may_cancel(left).is_ok()
 }
 
-/// Whoever was suspended still holds what their old role needed. Where they come back to another one, that goes as with every
-/// change of role, by a case of its own.
-async fn moved(
-    webhook: &Webhook<'_>,
-    event: &HrEvent,
-    user: &HrUser,
-    person: Person,
-) -> Result<Person, Problem> {
-    if person.status != PersonStatus::Suspended {
-        return Ok(person);
-    }
-    let mut after = user.facts.told_of(&person, user.email.as_deref());
-    after.version += 1;
-    // The event itself opens the way back.
-    let Some(request) = take::moves(webhook, event, user, "leaver", (&person, &mut after)).await? else {
-        return Ok(person);
-    };
-    let (store, workflow, policy) = (webhook.store, webhook.workflow, webhook.policy);
-    take::told(intake::submit(store, workflow, policy, &after, &request, webhook.now).await)?;
-    let now = webhook.store.person(&person.username).await.map_err(stored)?;
-    now.ok_or_else(|| unknown(user.username.as_str()))
+/// What HR is told of somebody whose access is shut while something is looked into.
+pub(crate) fn stays_suspended(person: &Person) -> Problem {
+    let by = person.case.as_ref().map(|case| format!(" by {case}")).unwrap_or_default();
+    let detail = format!(
+        "{} is suspended{by}, and stays so. Where they may come back, have that case restored (`leaver restore`); where they have \
+         left, send `user_terminated` first.",
+        person.username
+    );
+    Problem::new(422, "suspended", detail)
 }
 
 /// The record of whoever comes back, with what the event tells: their role decides what they get. Written first, so that no
@@ -89,7 +99,7 @@ async fn moved(
 async fn up_to_date(webhook: &Webhook<'_>, user: &HrUser, person: Person) -> Result<Person, Problem> {
     let mut told = user.facts.told_of(&person, user.email.as_deref());
     // The contract that had ended is not the one that begins.
-    told.contract_end = user.facts.contract_end;
+    told.contract_end = user.facts.contract_end.flatten();
     if told == person {
         return Ok(person);
     }

@@ -5,10 +5,10 @@ use crate::{
     rehire,
 };
 use leaver_domain::{
-    case::{Finding, Mode, Trigger},
+    case::{CaseStatus, Finding, Mode, Trigger},
     id::{CaseId, Username},
     intake::{self, Receipt, Refused, Request},
-    moving::{Change, Moved, NoProfile, Position},
+    moving::{Change, Moved},
     people,
     person::{Person, PersonStatus},
     ports::{EventMark, Opening, Recorded, StoreError},
@@ -26,11 +26,13 @@ pub(crate) async fn take(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser) 
     match event.kind {
         EventType::UserTerminated | EventType::ContractorExpired => {
             let person = identify(webhook, event, user).await?;
-            open(webhook, &person, &request(webhook, event, user, Mode::Leave)).await
+            let event = event.in_calendar_of(&person)?;
+            open(webhook, &person, &request(webhook, &event, user, Mode::Leave)).await
         }
         EventType::UserSuspended => {
             let person = identify(webhook, event, user).await?;
-            let mut request = request(webhook, event, user, Mode::Suspend);
+            let event = event.in_calendar_of(&person)?;
+            let mut request = request(webhook, &event, user, Mode::Suspend);
             // Whatever dates stand beside it: who is suspended, is suspended now.
             request.effective_at = event.at.min(webhook.now);
             open(webhook, &person, &request).await
@@ -142,6 +144,9 @@ async fn hired(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser) -> Answer 
         return keep(webhook, event, Some(person)).await;
     }
     let person = identify_by_number(webhook, event, user).await?;
+    if person.status == PersonStatus::Suspended {
+        return Err(rehire::stays_suspended(&person));
+    }
     if person.status != PersonStatus::Active {
         let detail = format!(
             "{} is known as somebody who is {}. Send `user_rehired` where they come back.",
@@ -156,12 +161,13 @@ async fn hired(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser) -> Answer 
 /// A change of somebody's record. Where they do something else now, or elsewhere, what only the old role needed goes once the
 /// transition is over; until then everything stays as it is.
 pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUser, person: Person) -> Answer {
+    let event = &event.in_calendar_of(&person)?;
     let mut after = user.facts.told_of(&person, user.email.as_deref());
     if after == person {
         return keep(webhook, event, None).await;
     }
     after.version += 1;
-    let Some(request) = moves(webhook, event, user, HRIS, (&person, &mut after)).await? else {
+    let Some(request) = moves(webhook, event, user, (&person, &mut after)).await? else {
         return keep(webhook, event, Some(after)).await;
     };
     let (store, workflow, policy) = (webhook.store, webhook.workflow, webhook.policy);
@@ -171,39 +177,36 @@ pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUse
     }
 }
 
-/// What the case takes that a change of role or department opens, under the name of whoever opens it; `None` where there is
+/// What the case takes that a change of role, department or anything else opens by which routing goes; `None` where there is
 /// nothing to take.
-pub(crate) async fn moves(
+async fn moves(
     webhook: &Webhook<'_>,
     event: &HrEvent,
     user: &HrUser,
-    source: &str,
     (person, after): (&Person, &mut Person),
 ) -> Result<Option<Request>, Problem> {
     // Whoever is suspended, or is to leave, may come back, and would do so with what they still hold.
-    if Position::of(person) == Position::of(after) || person.status == PersonStatus::Left {
+    if person.status == PersonStatus::Left {
         return Ok(None);
     }
-    let change = match Change::between(webhook.policy, person, after) {
-        Ok(change) => change,
-        Err(NoProfile(role)) => {
-            let detail = format!(
-                "nothing is taken by a change of role: policy has no profile for `{role}`. Look at what they have"
-            );
-            open_finding(webhook, event, &user.username, "no_profile", &detail).await?;
-            return Ok(None);
-        }
-    };
+    let mut change = Change::between(webhook.policy, person, after);
+    let is_moved = (&person.role, &person.department) != (&after.role, &after.department);
+    if is_moved && let Some(role) = change.unknown(webhook.policy) {
+        let detail = format!(
+            "nothing is taken by a change of role: policy has no profile for `{role}`. Look at what they have"
+        );
+        open_finding(webhook, event, &user.username, "no_profile", &detail).await?;
+    }
     if change.is_nothing() {
         return Ok(None);
     }
-    after.moving = Some(CaseId::of_trigger(source, &event.id));
+    let earlier = intake::moves_of(webhook.store, person).await.map_err(stored)?;
+    let open = earlier.into_iter().filter(|case| case.status != CaseStatus::Complete);
+    change.earlier = open.map(|case| case.case_id).collect();
+    after.moving = Some(CaseId::of_trigger(HRIS, &event.id));
     let transition = Duration::from_secs(webhook.policy.timing.role_change_seconds.into());
-    let reason = user.reason.clone().unwrap_or_else(|| {
-        format!("{} in {} is {} in {} now", person.role, person.department, after.role, after.department)
-    });
+    let reason = user.reason.clone().unwrap_or_else(|| change.in_words());
     Ok(Some(Request {
-        trigger: Trigger { source: source.to_owned(), ..trigger(webhook, event) },
         reason,
         effective_at: event.effective_at.max(event.at).plus(transition),
         moves: Some(Moved { change, after: after.clone() }),

@@ -71,6 +71,8 @@ pub struct Report {
     pub done: Vec<Done>,
     /// The fresh reading; `None` where even that failed.
     pub after: Option<Inventory>,
+    /// Why what may lose data was left out, where that came to be known only when its turn came.
+    pub kept: Option<String>,
     /// Why it is not finished; `None` where a fresh read asks for nothing more.
     pub fault: Option<Fault>,
 }
@@ -141,14 +143,24 @@ pub async fn remaining(
 pub trait Between: Send + Sync {
     /// Called once, when everything was done that contains, and before the first action that only tidies.
     async fn contained(&self, http: &Writer);
+
+    /// Why the data has to be kept by now, if so. Asked right before the first action that may lose some.
+    ///
+    /// # Errors
+    /// Where nobody can say: nothing that may lose data is done then.
+    async fn keeps(&self) -> Result<Option<String>, Fault>;
 }
 
-/// A system that waits for no other.
+/// A system that waits for no other, and whose scope says all there is to say about its data.
 pub struct Alone;
 
 #[async_trait]
 impl Between for Alone {
     async fn contained(&self, _: &Writer) {}
+
+    async fn keeps(&self) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
 }
 
 /// Applies a plan and reads back until nothing more is asked for, or what is left cannot be done now.
@@ -212,14 +224,17 @@ impl Drive<'_> {
         todo: Plan,
         receipts: &BTreeSet<ActionKey>,
     ) -> Report {
-        let mut report = Report { done: Vec::new(), after: None, fault: None };
+        let mut report = Report { done: Vec::new(), after: None, kept: None, fault: None };
         let mut receipts = receipts.clone();
         let mut todo = todo.without(&receipts);
         for round in 0..ROUNDS {
-            report.fault = self.apply_all(adapter, http, &found, &todo, (&mut report.done, round)).await;
+            report.fault = self.apply_all(adapter, http, &found, &todo, (&mut report, round)).await;
             receipts.extend(receipts_of(&report.done));
             match left(adapter, http, self.who, self.goal, &receipts).await {
-                Ok((now, left)) => {
+                Ok((now, mut left)) => {
+                    if report.kept.is_some() {
+                        left.0.retain(|action| !action.loses_data);
+                    }
                     report.after = Some(now.clone());
                     (found, todo) = (now, left);
                 }
@@ -255,17 +270,33 @@ impl Drive<'_> {
         http: &Writer,
         found: &Inventory,
         todo: &Plan,
-        (done, round): (&mut Vec<Done>, u32),
+        (report, round): (&mut Report, u32),
     ) -> Option<Fault> {
         let mut first: Option<Fault> = None;
         let mut contained = round > 0;
+        let mut may_lose: Option<bool> = None;
         for action in &todo.0 {
             if !contained && action.stage != Stage::Contain {
                 self.between.contained(http).await;
                 contained = true;
             }
+            if action.loses_data && may_lose.is_none() {
+                may_lose = Some(match self.between.keeps().await {
+                    Ok(why) => {
+                        report.kept = why;
+                        report.kept.is_none()
+                    }
+                    Err(fault) => {
+                        first.get_or_insert(fault);
+                        false
+                    }
+                });
+            }
+            if action.loses_data && may_lose == Some(false) {
+                continue;
+            }
             match adapter.apply(http, found, action).await {
-                Ok(outcome) => done.push(Done { action: action.clone(), outcome, at: http.now() }),
+                Ok(outcome) => report.done.push(Done { action: action.clone(), outcome, at: http.now() }),
                 // It is tried again beside the revocation, which does not wait for it.
                 Err(fault) if action.kind == ActionKind::TransferOwnership => {
                     tracing::warn!(system = adapter.spec().id, fault = %fault, "not handed over yet");
@@ -314,7 +345,28 @@ pub fn receipts_of(done: &[Done]) -> impl Iterator<Item = ActionKey> + '_ {
     done.iter().filter(|done| done.action.evidence == Evidence::Receipt).map(|done| done.action.key())
 }
 
-pub(crate) async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+/// What a fresh reading finds of a person: by what they are now, otherwise by the addresses that they had before. Their number
+/// stays what it is, so that an account of another one is `Ambiguous` by a former address as well.
+///
+/// # Errors
+/// What the reads say.
+pub async fn discover(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
+    let found = by_address(adapter, http, who).await?;
+    if found.account.is_some() {
+        return Ok(found);
+    }
+    for email in &who.former_emails {
+        let then = Person { email: email.clone(), former_emails: Vec::new(), ..who.clone() };
+        let mut by_former = by_address(adapter, http, &then).await?;
+        if let Some(account) = &mut by_former.account {
+            account.matched_by.push_str(" (a former address)");
+            return Ok(by_former);
+        }
+    }
+    Ok(found)
+}
+
+async fn by_address(adapter: &dyn Adapter, http: &Reader, who: &Person) -> Result<Inventory, Fault> {
     let found = adapter.discover(http, who).await?;
     if found.len() > MAX_ENTRIES {
         return Err(Fault::shape(format!("more than {MAX_ENTRIES} entries hang on this account")));

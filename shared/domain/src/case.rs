@@ -12,6 +12,7 @@ use crate::{
     digest::Digest,
     effective::Dates,
     id::{CaseId, EmployeeId, EventId, MeasureId, SystemId, Username},
+    intake,
     ledger::{EventKind, Outcome as RowOutcome},
     measure::Permission,
     moving::Change,
@@ -219,6 +220,12 @@ impl Trigger {
     pub fn is_of_measure(&self) -> bool {
         self.source == "leaver" && self.event_id.as_str().starts_with("measure-")
     }
+
+    /// Whether a case of this mode suspends somebody for what they may have done, and not for not having been here. The end of
+    /// emergency access takes again what another case had taken: its reason is that one's, and so is its review.
+    pub fn is_violation(&self, mode: Mode) -> bool {
+        mode == Mode::Suspend && self.kind != intake::INACTIVE && !self.is_of_measure()
+    }
 }
 
 /// Where a person stood before a case changed it.
@@ -310,7 +317,7 @@ pub struct CaseRecord {
     /// Single permissions of single systems: those that a partial case takes, or that one which gives back gives.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub permissions: BTreeSet<Permission>,
-    /// The change of role or department whose time has come with it.
+    /// The change of position whose time has come with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<Change>,
     /// Nothing comes back beyond what the person's role needs now, and no credential: they were hired anew.
@@ -347,6 +354,21 @@ impl CaseRecord {
     pub fn is_closing(&self) -> bool {
         let ended = self.log.last().is_some_and(|line| line.kind == EventKind::CaseClosed);
         ended && self.status == CaseStatus::Running
+    }
+
+    /// Whether it was let run: from then on it may have taken, or given, something, whatever its status has become. One that is
+    /// tried again, or whose execution died, is recorded anew. The log only grows.
+    pub fn has_begun(&self) -> bool {
+        let let_run = |line: &Happening| {
+            line.kind == EventKind::ValidationCompleted && line.outcome == RowOutcome::Success
+        };
+        self.log.iter().any(let_run)
+    }
+
+    /// Whether what is flagged waits for nobody: in an emergency, and where somebody is suspended for a violation, as what is only
+    /// shut can be opened again. Security reviews it afterwards.
+    pub fn passes_gate(&self) -> bool {
+        self.emergency || self.trigger.is_violation(self.mode)
     }
 
     /// The measure whose end it is, of one that takes back what a measure gave. One that was held, and released, belongs to a

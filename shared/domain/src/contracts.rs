@@ -2,11 +2,15 @@
 //! a few days of grace are to be given; without their approval there are none. A grace is given once: it has none of its own.
 
 use crate::{
+    approval::ApprovalPolicy,
+    case::{CaseRecord, CaseStatus},
     digest::Digest,
     effective::{BadDates, Dates, end_of},
-    id::{BadId, EventId},
+    id::{BadId, EventId, Username},
+    ledger::EventKind,
     measure::{Measure, MeasureStatus, What},
     person::{Person, PersonStatus},
+    reviews::{self, About, Review, ReviewKind},
     time::Timestamp,
 };
 use jiff::civil::Date;
@@ -85,17 +89,40 @@ impl Question {
     }
 }
 
-/// How a contract stands at an instant.
+/// Whether the end of the contract is still to take somebody's access; `leaves_by` is the case by which they leave, if they do. A
+/// suspended person has access that can come back, and whoever is to leave later does not stay beyond the contract: its end opens a
+/// case beside that one, which finds nothing left to do when its time comes.
+fn counts(person: &Person, leaves_by: Option<&CaseRecord>, now: Timestamp) -> bool {
+    let lies_ahead = |case: &CaseRecord| {
+        matches!(case.status, CaseStatus::Recorded | CaseStatus::Held) && case.effective_at > now
+    };
+    match person.status {
+        PersonStatus::Active | PersonStatus::Suspended => true,
+        PersonStatus::Leaving => leaves_by.is_some_and(lies_ahead),
+        PersonStatus::Left => false,
+    }
+}
+
+/// How a contract stands at an instant; `leaves_by` is the case by which the person leaves, if they do.
 ///
 /// # Errors
 /// Where the person's time zone or the day cannot be computed: nobody's access ends on a guess.
-pub fn standing(policy: &ContractPolicy, person: &Person, now: Timestamp) -> Result<Standing, BadDates> {
-    let Some(last_day) = person.contract_end.filter(|_| person.status == PersonStatus::Active) else {
+pub fn standing(
+    policy: &ContractPolicy,
+    person: &Person,
+    leaves_by: Option<&CaseRecord>,
+    now: Timestamp,
+) -> Result<Standing, BadDates> {
+    let Some(last_day) = person.contract_end.filter(|_| counts(person, leaves_by, now)) else {
         return Ok(Standing::Runs);
     };
     let since = end_of(last_day, person.time_zone.as_deref())?;
     if since <= now {
         return Ok(Standing::Over { last_day, since });
+    }
+    // Nobody's contract is extended while they are suspended or leaving.
+    if person.status != PersonStatus::Active {
+        return Ok(Standing::Runs);
     }
     let ahead = policy.ask_days.iter().find(|days| since.since(now) <= DAY * **days);
     let grace = jiff::Span::new().days(i64::from(policy.grace_days));
@@ -134,6 +161,33 @@ pub fn termination(person: &Person, last_day: Date) -> Result<(EventId, Digest, 
     Ok((number.parse()?, body, dates))
 }
 
+/// What security has to decide where the case of [`termination`] was called off: its event happens once, so that nothing else would
+/// end access. Whoever called it off does not say alone that this stays so.
+pub fn not_ended(
+    policy: &ApprovalPolicy,
+    case: &CaseRecord,
+    last_day: Date,
+    gone: &BTreeSet<Username>,
+    now: Timestamp,
+) -> Review {
+    let off = case.log.iter().rfind(|line| line.kind == EventKind::CaseCancelled);
+    let mut reason =
+        format!("The contract ended on {last_day}, and the case that was to end access was called off");
+    if let Some(off) = off {
+        let why = off.facts["reason"].as_str().unwrap_or_default();
+        reason.push_str(&format!(" by {}: {why}", off.actor));
+    }
+    let about = About {
+        kind: ReviewKind::ContractNotEnded,
+        case: &case.case_id,
+        person: &case.person,
+        reason: &reason,
+        not_by: off.map(|off| off.actor.clone()).into_iter().collect(),
+        not_before: None,
+    };
+    reviews::open(policy, about, gone, "leaver/contracts", now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +207,8 @@ mod tests {
     }
 
     fn is_over(end: &str, zone: &str, now: &str) -> bool {
-        let standing = standing(&ContractPolicy::default(), &person(Some(end), Some(zone)), at(now)).unwrap();
+        let person = person(Some(end), Some(zone));
+        let standing = standing(&ContractPolicy::default(), &person, None, at(now)).unwrap();
         matches!(standing, Standing::Over { .. })
     }
 
@@ -173,20 +228,63 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_no_end_or_is_not_active_any_more_is_left_alone() {
+    fn whoever_has_no_end_or_is_leaving_already_is_left_alone() {
         let policy = ContractPolicy::default();
         let now = at("2030-01-01T00:00:00Z");
-        assert_eq!(standing(&policy, &person(None, None), now), Ok(Standing::Runs));
-        let gone = Person { status: PersonStatus::Leaving, ..person(Some("2026-02-03"), None) };
-        assert_eq!(standing(&policy, &gone, now), Ok(Standing::Runs));
-        assert!(standing(&policy, &person(Some("2026-02-03"), Some("Mars/Olympus")), now).is_err());
+        assert_eq!(standing(&policy, &person(None, None), None, now), Ok(Standing::Runs));
+        for status in [PersonStatus::Leaving, PersonStatus::Left] {
+            let gone = Person { status, ..person(Some("2026-02-03"), None) };
+            assert_eq!(standing(&policy, &gone, None, now), Ok(Standing::Runs), "{status:?}");
+        }
+        assert!(standing(&policy, &person(Some("2026-02-03"), Some("Mars/Olympus")), None, now).is_err());
+    }
+
+    fn leaves(status: CaseStatus, effective_at: &str) -> CaseRecord {
+        let digest = "0".repeat(64);
+        serde_json::from_value(serde_json::json!({
+            "case_id": "case-1", "mode": "leave", "status": status,
+            "person": {"username": "casey.contract", "employee_id": "CTR-1"}, "reason": "r",
+            "trigger": {"source": "api", "event_id": "e", "by": "harper.hr", "kind": "termination",
+                "at": "2026-02-01T00:00:00Z", "received_at": "2026-02-01T00:00:00Z", "body": digest},
+            "policy_digest": digest, "created_at": "2026-02-01T00:00:00Z", "dates": {},
+            "effective_at": effective_at, "dry_run": false, "emergency": false, "systems": [], "log": [], "version": 1,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_end_wins_over_a_suspension_and_over_a_later_leave() {
+        let policy = ContractPolicy::default();
+        let of = |status, leaves_by: Option<&CaseRecord>, now: &str| {
+            let casey = Person { status, ..person(Some("2026-02-20"), None) };
+            standing(&policy, &casey, leaves_by, at(now)).unwrap()
+        };
+        let (near, over) = ("2026-02-19T00:00:00Z", "2026-02-21T00:00:00Z");
+        let ended = |standing: Standing| matches!(standing, Standing::Over { .. });
+        assert!(ended(of(PersonStatus::Suspended, None, over)));
+        assert_eq!(of(PersonStatus::Suspended, None, near), Standing::Runs, "nobody is asked about them");
+        let later = leaves(CaseStatus::Recorded, "2026-03-31T00:00:00Z");
+        assert!(ended(of(PersonStatus::Leaving, Some(&later), over)));
+        assert_eq!(of(PersonStatus::Leaving, Some(&later), near), Standing::Runs);
+        assert!(ended(of(
+            PersonStatus::Leaving,
+            Some(&leaves(CaseStatus::Held, "2026-03-31T00:00:00Z")),
+            over
+        )));
+        for begun in [
+            leaves(CaseStatus::Recorded, "2026-02-21T00:00:00Z"),
+            leaves(CaseStatus::Held, "2026-02-10T00:00:00Z"),
+            leaves(CaseStatus::Running, "2026-02-10T00:00:00Z"),
+        ] {
+            assert_eq!(of(PersonStatus::Leaving, Some(&begun), over), Standing::Runs, "{begun:?}");
+        }
     }
 
     #[test]
     fn each_day_ahead_is_one_question() {
         let policy = ContractPolicy::default();
         let casey = person(Some("2026-02-20"), None);
-        let ahead = |now: &str| match standing(&policy, &casey, at(now)).unwrap() {
+        let ahead = |now: &str| match standing(&policy, &casey, None, at(now)).unwrap() {
             Standing::Near(question) => {
                 assert_eq!(question.grace.to_string(), "2026-02-27");
                 Some(question.ahead)

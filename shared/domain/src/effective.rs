@@ -13,7 +13,8 @@ pub struct Dates {
     /// The day on which the employment ends; it may lie weeks after the last working day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_date: Option<civil::Date>,
-    /// IANA name of the zone in which these days begin and end; UTC where missing.
+    /// IANA name of the zone in which these days begin and end: as the HRIS gave it, otherwise the person's own. UTC where neither is
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
 }
@@ -30,6 +31,14 @@ pub enum BadDates {
 }
 
 impl Dates {
+    /// These days in the calendar of somebody in this time zone, where no other one was given with them. A name that the database
+    /// does not have is none.
+    #[must_use]
+    pub fn or_in(&self, time_zone: Option<&str>) -> Self {
+        let own = || time_zone.filter(|name| TimeZone::get(name).is_ok()).map(str::to_owned);
+        Self { time_zone: self.time_zone.clone().or_else(own), ..self.clone() }
+    }
+
     /// The last day of employment, for systems that keep one: as the HRIS gave it, otherwise the day on which access ended, in
     /// the person's own calendar.
     pub fn last_day(&self, effective: Timestamp) -> civil::Date {
@@ -124,6 +133,23 @@ mod tests {
             effective("2026-03-28", "Asia/Beirut", "2026-03-01T00:00:00Z"),
             "2026-03-28T22:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn a_day_without_a_time_zone_is_over_where_the_person_is() {
+        let dates = |zone: Option<&str>| Dates {
+            last_working_day: Some("2026-03-07".parse().unwrap()),
+            termination_date: None,
+            time_zone: zone.map(str::to_owned),
+        };
+        let over =
+            |dates: Dates| dates.effective("2026-03-01T00:00:00Z".parse().unwrap()).unwrap().to_string();
+        assert_eq!(over(dates(None).or_in(Some("America/Los_Angeles"))), "2026-03-08T08:00:00.000Z");
+        let berlin = dates(Some("Europe/Berlin"));
+        assert_eq!(over(berlin.or_in(Some("America/Los_Angeles"))), "2026-03-07T23:00:00.000Z");
+        for unknown in [None, Some("Mars/Olympus")] {
+            assert_eq!(over(dates(None).or_in(unknown)), "2026-03-08T00:00:00.000Z");
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 mod line;
 mod reactivate;
+mod replace;
 
 pub use line::submit_line;
-pub use reactivate::{Reactivation, reactivate};
+pub use reactivate::{Reactivation, leaving, reactivate};
 
 use crate::{
     archive::Archive,
@@ -59,7 +60,7 @@ pub struct Request {
     /// The single permissions to take, of a partial case. Where no grants are named beside them, the case is about their
     /// systems alone.
     pub permissions: BTreeSet<Permission>,
-    /// The change of role or department that it carries out, if any. The case is about its systems alone.
+    /// The change of position that it carries out, if any. The case is about its systems alone.
     pub moves: Option<Moved>,
     /// The measure whose end it is, if any.
     pub measure: Option<MeasureId>,
@@ -130,6 +131,11 @@ fn is_protected(person: &Person, policy: &Policy) -> bool {
     person.protected || policy.protected.contains(&person.username)
 }
 
+/// Whether it suspends somebody for a violation: what is flagged is shut as well, and security reviews it.
+fn passes_gate(request: &Request) -> bool {
+    !request.dry_run && request.trigger.is_violation(request.mode)
+}
+
 /// What a human should know of the case from its beginning.
 fn findings(person: &Person, request: &Request, policy: &Policy, now: Timestamp) -> Vec<Finding> {
     let finding = |kind: &str, detail: String| Finding { kind: kind.to_owned(), detail, at: now };
@@ -149,6 +155,11 @@ fn findings(person: &Person, request: &Request, policy: &Policy, now: Timestamp)
     if request.emergency {
         let detail = "the risk gate is passed as an emergency; it has to be reviewed by somebody else";
         found.push(finding("emergency", detail.to_owned()));
+    }
+    if passes_gate(request) {
+        let detail =
+            "the risk gate is passed by a suspension for a violation; it has to be reviewed by somebody else";
+        found.push(finding("suspension", detail.to_owned()));
     }
     found
 }
@@ -182,6 +193,9 @@ fn opened(
     }
     if request.preserve_data {
         line.facts["preserve_data"] = json!(true);
+    }
+    if passes_gate(request) {
+        line.facts["passes_gate"] = json!(true);
     }
     if !request.permissions.is_empty() {
         line.facts["permissions"] = json!(request.permissions);
@@ -299,33 +313,57 @@ pub async fn submit(
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
     let measures = store.measures_of(&person.username).await?;
-    let left_behind = match &person.moving {
-        Some(moving) if request.mode.shuts() => store.case(moving).await?.map(|case| case.systems),
-        _ => None,
-    };
     let opening = |person: &Person| {
         let mut opening = open(person, request, policy, now);
-        also(&mut opening, left_behind.iter().flatten());
         measures::note_holds(&mut opening, &measures, now);
         opening
     };
     take(store, workflow, policy, person, &request.trigger, &opening, now).await
 }
 
-/// Adds systems to a case that is about to be recorded: whoever moved lately may have access where they have none by routing.
-fn also<'a>(opening: &mut Opening, systems: impl Iterator<Item = &'a SystemId>) {
-    let Some((case, records)) = &mut opening.case else { return };
-    for system in systems {
-        if !case.systems.contains(system) {
-            case.systems.push(system.clone());
-            let queued = SystemRecord::queued(case, system.clone());
-            records.push(queued);
+/// The cases of somebody's changes of position that may not have taken everything yet: the newest, and those that were not
+/// through when it was told.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub async fn moves_of(store: &dyn CaseStore, person: &Person) -> Result<Vec<CaseRecord>, StoreError> {
+    let Some(newest) = &person.moving else { return Ok(Vec::new()) };
+    let Some(newest) = store.case(newest).await? else { return Ok(Vec::new()) };
+    let earlier = newest.moves.as_ref().map(|change| change.earlier.clone()).unwrap_or_default();
+    let mut moves = Vec::new();
+    for id in &earlier {
+        moves.extend(store.case(id).await?);
+    }
+    moves.push(newest);
+    Ok(moves)
+}
+
+/// Adds to a case that shuts somebody the systems of the places where they were: whoever moved lately may have access where
+/// they have none by routing.
+async fn left_behind(
+    store: &dyn CaseStore,
+    policy: &Policy,
+    person: &Person,
+    opening: &mut Opening,
+) -> Result<(), StoreError> {
+    let shut = opening.case.as_mut().filter(|(case, _)| case.mode.shuts());
+    let Some((case, records)) = shut else { return Ok(()) };
+    for moved in moves_of(store, person).await? {
+        let is_through = moved.status == CaseStatus::Complete;
+        for system in moved.systems {
+            // Nobody is asked again for what they did by hand.
+            let is_done = is_through && policy.manual(&system).is_some();
+            if !is_done && policy.systems.contains_key(&system) && !case.systems.contains(&system) {
+                records.push(SystemRecord::queued(case, system.clone()));
+                case.systems.push(system);
+            }
         }
     }
     case.systems.sort();
     if let Some(opened) = case.log.first_mut() {
         opened.facts["systems"] = json!(case.systems);
     }
+    Ok(())
 }
 
 /// A suspension of somebody who is to leave later comes before that: where the termination is called off, they are suspended.
@@ -339,7 +377,8 @@ async fn comes_before(
     let Some(left_by) = person.case.as_ref().filter(|_| person.status == PersonStatus::Leaving) else {
         return Ok(());
     };
-    let has_not_begun = |of: &CaseRecord| matches!(of.status, CaseStatus::Recorded | CaseStatus::Held);
+    let has_not_begun =
+        |of: &CaseRecord| matches!(of.status, CaseStatus::Recorded | CaseStatus::Held) && !of.has_begun();
     let Some(mut ahead) = store.case(left_by).await?.filter(has_not_begun) else { return Ok(()) };
     let Some(was) = ahead.person_was.take() else { return Ok(()) };
     ahead.person_was = Some(Standing {
@@ -366,7 +405,9 @@ async fn take(
     let mut person = person.clone();
     for _ in 0..TRIES {
         let mut opening = opening(&person);
+        left_behind(store, policy, &person, &mut opening).await?;
         comes_before(store, &person, &mut opening).await?;
+        replace::replaces(store, &person, &mut opening, now).await?;
         if let Some((case, _)) = opening.case.as_ref().filter(|(case, _)| case.status == CaseStatus::Held) {
             let gone = deciding::gone(store, &policy.approvals).await?;
             opening.measure = holds::request_for(policy, gone, &person, case, holds::PROTECTED, now);

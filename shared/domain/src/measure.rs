@@ -159,7 +159,7 @@ pub struct Measure {
     /// When it is looked at next, while what it gave is being taken back and that takes its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
-    /// What it does to the person's archive, of one that places or releases a legal hold.
+    /// What it does to the person's archive, of one that places or ends a legal hold or a retention hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_hold: Option<ArchiveHold>,
     /// Cases that it opened: those that gave, and those that took back.
@@ -171,7 +171,7 @@ pub struct Measure {
     pub version: u64,
 }
 
-/// A legal hold on its way to what lies in the archive.
+/// A hold, or its end, on its way to what lies in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveHold {
     /// When it is looked at next, as long as it has not arrived.

@@ -1,29 +1,55 @@
-//! Movers: a change of role or department, and what becomes of somebody's access with it. Nothing is taken at once: for as long as
-//! policy's transition lasts everything stays as it is, for everybody to see. Then goes what the old role needed and the new one
-//! does not; what neither needs was given for another reason, and is not this change's business.
+//! Movers: a change of role or department, or of whatever else routing goes by, and what becomes of somebody's access with it.
+//! Nothing is taken at once: for as long as policy's transition lasts everything stays as it is, for everybody to see. Then goes
+//! what the old role needed and the new one does not, and all access in systems to which routing leads no more; what neither role
+//! needs was given for another reason, and is not this change's business.
 
 use crate::{
-    id::SystemId,
-    person::Person,
+    id::{CaseId, SystemId},
+    person::{EmploymentType, Person},
     policy::Policy,
     profiles::{self, Grants, Step},
+    routing,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What somebody does, and where in the company.
+/// What somebody does, and where in the company: what profiles and routing go by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// A key of policy's role profiles.
     pub role: String,
     /// The department.
     pub department: String,
+    /// How they are employed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employment: Option<EmploymentType>,
+    /// Office or country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// What they are cleared for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<String>,
 }
 
 impl Position {
     /// Somebody's.
     pub fn of(person: &Person) -> Self {
-        Self { role: person.role.clone(), department: person.department.clone() }
+        Self {
+            role: person.role.clone(),
+            department: person.department.clone(),
+            employment: Some(person.employment),
+            location: person.location.clone(),
+            clearance: person.clearance.clone(),
+        }
+    }
+
+    /// What they are beside role and department, by its name.
+    fn beside(&self) -> [(&'static str, &str); 3] {
+        [
+            ("employment", self.employment.map_or("", routing::employment)),
+            ("location", self.location.as_deref().unwrap_or_default()),
+            ("clearance", self.clearance.as_deref().unwrap_or_default()),
+        ]
     }
 }
 
@@ -34,11 +60,14 @@ pub struct Change {
     pub from: Position,
     /// Where they are now.
     pub to: Position,
-    /// What it means in each system that a role needs or needed.
+    /// What it means in each system that a role needs or needed; nothing where one of the roles has no profile.
     pub steps: BTreeMap<SystemId, Step>,
-    /// The systems that concerned them where they were and concern them no more: routing goes by more than the role.
+    /// The other systems that concerned them where they were and concern them no more: routing goes by more than the role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<SystemId>,
+    /// The cases of their earlier changes that were not through when this one was told: what those are to take may still be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<CaseId>,
 }
 
 /// A change of position that is to be written down: what it means, and the person's record from now on.
@@ -50,29 +79,44 @@ pub struct Moved {
     pub after: Person,
 }
 
-/// Why a change cannot be worked out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy has no profile for the role `{0}`")]
-pub struct NoProfile(pub String);
-
 impl Change {
     /// What it means that somebody who was `before` is `after` now.
-    ///
-    /// # Errors
-    /// Where one of the roles has no profile: then nobody knows what it needs, and nothing is taken.
-    pub fn between(policy: &Policy, before: &Person, after: &Person) -> Result<Self, NoProfile> {
-        let profile = |person: &Person| policy.profile(person).ok_or_else(|| NoProfile(person.role.clone()));
-        let (old, new) = (profile(before)?, profile(after)?);
-        let governed = policy.governed();
-        let still = policy.systems_of(after, true);
-        let was = policy.systems_of(before, true);
-        let beyond = was.into_iter().filter(|system| !still.contains(system) && !governed.contains(system));
-        Ok(Self {
-            from: Position::of(before),
-            to: Position::of(after),
-            steps: profiles::difference(Some(old), new, &governed),
-            beyond: beyond.collect(),
-        })
+    pub fn between(policy: &Policy, before: &Person, after: &Person) -> Self {
+        let steps = match (policy.profile(before), policy.profile(after)) {
+            (Some(old), Some(new)) => profiles::difference(Some(old), new, &policy.governed()),
+            // Nobody knows what one of them needs: by the role nothing is taken.
+            _ => BTreeMap::new(),
+        };
+        let still = policy.systems_of(after, false);
+        let was = policy.systems_of(before, false);
+        let beyond =
+            was.into_iter().filter(|system| !still.contains(system) && !steps.contains_key(system)).collect();
+        Self { from: Position::of(before), to: Position::of(after), steps, beyond, earlier: Vec::new() }
+    }
+
+    /// The role of which nothing is known, where one of the two has no profile.
+    pub fn unknown(&self, policy: &Policy) -> Option<&str> {
+        let roles = [&self.from.role, &self.to.role];
+        roles.into_iter().find(|role| policy.profile_of(role).is_none()).map(String::as_str)
+    }
+
+    /// What is different now, in words.
+    pub fn in_words(&self) -> String {
+        let (from, to) = (&self.from, &self.to);
+        let mut said = Vec::new();
+        if (&from.role, &from.department) != (&to.role, &to.department) {
+            said.push(format!(
+                "{} in {} is {} in {} now",
+                from.role, from.department, to.role, to.department
+            ));
+        }
+        let or_none = |value: &str| if value.is_empty() { "none".to_owned() } else { value.to_owned() };
+        for ((name, was), (_, is)) in from.beside().into_iter().zip(to.beside()) {
+            if was != is {
+                said.push(format!("{name} {}, now {}", or_none(was), or_none(is)));
+            }
+        }
+        said.join("; ")
     }
 
     /// Whether nothing goes and nothing is missing: another desk, the same access.
@@ -102,16 +146,16 @@ impl Change {
         system: &SystemId,
         given: &Grants,
     ) -> Option<Grants> {
-        let nothing = Grants::new();
-        if self.beyond.contains(system) {
-            let concerns = policy.systems_of(person, true).contains(system);
-            return if concerns || !given.is_empty() { Some(nothing) } else { None };
+        let now = policy.profile(person);
+        let needed = now.and_then(|now| now.needs(system));
+        // What roles do not speak of is decided by routing; so is everything of a role of which nothing is known.
+        if self.beyond.contains(system) || now.is_none() {
+            let concerns = policy.routing.gives(person, system) || needed.is_some();
+            return if concerns || !given.is_empty() { Some(Grants::new()) } else { None };
         }
-        // Whoever has a role of which nothing is known keeps what they have.
-        let Some(now) = policy.profile(person) else { return Some(nothing) };
         let had = policy.profile_of(&self.from.role).and_then(|old| old.needs(system));
         let had = had.cloned().unwrap_or_default();
-        match now.needs(system) {
+        match needed {
             None if given.is_empty() => None,
             None => Some(&had - given),
             Some(needed) => Some(&(&had - needed) - given),
@@ -140,7 +184,7 @@ mod tests {
     fn what_both_roles_need_stays_and_what_is_missing_is_told() {
         let policy = policy();
         let (engineer, seller) = (person("engineer", "Engineering"), person("sales", "Sales"));
-        let change = Change::between(&policy, &engineer, &seller).unwrap();
+        let change = Change::between(&policy, &engineer, &seller);
         let (old, new) = (policy.profile(&engineer).unwrap(), policy.profile(&seller).unwrap());
         assert!(!change.systems().is_empty(), "an engineer has something that a seller does not need");
         for system in change.systems() {
@@ -158,9 +202,9 @@ mod tests {
     fn another_desk_with_the_same_access_is_nothing() {
         let policy = policy();
         let (here, there) = (person("engineer", "Engineering"), person("engineer", "Research"));
-        assert!(Change::between(&policy, &here, &there).unwrap().is_nothing());
+        assert!(Change::between(&policy, &here, &there).is_nothing());
         let field = person("engineer", "Field Sales");
-        let beyond = Change::between(&policy, &field, &here).unwrap();
+        let beyond = Change::between(&policy, &field, &here);
         assert!(beyond.systems().iter().any(|system| system.as_str() == "badge"), "{beyond:?}");
     }
 
@@ -168,7 +212,7 @@ mod tests {
     fn who_is_back_in_the_old_role_before_the_time_has_come_loses_nothing() {
         let policy = policy();
         let (engineer, seller) = (person("engineer", "Engineering"), person("sales", "Sales"));
-        let change = Change::between(&policy, &engineer, &seller).unwrap();
+        let change = Change::between(&policy, &engineer, &seller);
         for system in change.systems() {
             assert_eq!(
                 change.takes(&policy, &engineer, &system, &Grants::new()),
@@ -182,7 +226,7 @@ mod tests {
     fn what_was_given_for_a_time_is_not_taken_by_a_move() {
         let policy = policy();
         let (engineer, seller) = (person("engineer", "Engineering"), person("sales", "Sales"));
-        let change = Change::between(&policy, &engineer, &seller).unwrap();
+        let change = Change::between(&policy, &engineer, &seller);
         let given: Grants = ["something".to_owned()].into();
         for system in change.systems() {
             let going = change.takes(&policy, &seller, &system, &given);
@@ -193,11 +237,102 @@ mod tests {
         }
     }
 
+    fn ids(systems: &[SystemId]) -> Vec<&str> {
+        systems.iter().map(SystemId::as_str).collect()
+    }
+
     #[test]
     fn a_role_of_which_nothing_is_known_takes_nothing() {
         let policy = policy();
         let (engineer, other) = (person("engineer", "Engineering"), person("astronaut", "Space"));
-        assert_eq!(Change::between(&policy, &engineer, &other), Err(NoProfile("astronaut".into())));
-        assert_eq!(Change::between(&policy, &other, &engineer), Err(NoProfile("astronaut".into())));
+        for (before, after) in [(&engineer, &other), (&other, &engineer)] {
+            let change = Change::between(&policy, before, after);
+            assert!(change.is_nothing(), "{change:?}");
+            assert_eq!(change.unknown(&policy), Some("astronaut"));
+        }
+        let known = Change::between(&policy, &engineer, &person("sales", "Sales"));
+        assert_eq!(known.unknown(&policy), None);
+    }
+
+    /// Profiles speak of some of these systems; neither of the roles does.
+    #[test]
+    fn where_routing_leads_no_more_access_goes_whatever_is_known_of_the_role() {
+        let policy = policy();
+        let expected = ["active_directory", "postgresql", "vpn"];
+        for role in ["engineer", "astronaut"] {
+            let (before, after) = (person(role, "Infrastructure"), person(role, "Engineering"));
+            let change = Change::between(&policy, &before, &after);
+            assert_eq!(ids(&change.beyond), expected, "{role}");
+            assert_eq!(change.systems(), change.beyond, "{role}");
+            for system in &change.beyond {
+                let takes = |person: &Person, given: &Grants| change.takes(&policy, person, system, given);
+                let given: Grants = ["a".to_owned()].into();
+                assert_eq!(takes(&after, &Grants::new()), None, "{role}, {system}");
+                assert_eq!(takes(&before, &Grants::new()), Some(Grants::new()), "{role}, {system}: back");
+                assert_eq!(takes(&after, &given), Some(Grants::new()), "{role}, {system}: given for a time");
+            }
+        }
+    }
+
+    #[test]
+    fn who_moves_on_to_an_unknown_role_keeps_what_concerns_them_there_and_nothing_else() {
+        let policy = policy();
+        let (seller, clerk) = (person("account_executive", "Field Sales"), person("sales", "Sales"));
+        let change = Change::between(&policy, &seller, &clerk);
+        let salesforce: SystemId = "salesforce".parse().unwrap();
+        assert_eq!(change.steps[&salesforce], Step::TakeAll);
+        let takes =
+            |department| change.takes(&policy, &person("astronaut", department), &salesforce, &Grants::new());
+        assert_eq!((takes("Field Sales"), takes("Space")), (Some(Grants::new()), None));
+    }
+
+    #[test]
+    fn what_is_done_by_hand_goes_with_the_place_that_gave_it() {
+        let policy = policy();
+        let change = Change::between(&policy, &person("sales", "Facilities"), &person("sales", "Sales"));
+        assert_eq!(ids(&change.systems()), ["facilities_keys"]);
+    }
+
+    #[test]
+    fn location_clearance_and_employment_count_as_far_as_routing_goes_by_them() {
+        let mut policy = policy();
+        let mut sentences: Vec<String> = policy.routing.clone().into();
+        sentences.extend(
+            [
+                "People based in Lisbon have badge.",
+                "People with clearance secret have postgresql.",
+                "Contractors have no payroll.",
+            ]
+            .map(str::to_owned),
+        );
+        policy.routing = routing::Routing::try_from(sentences).unwrap();
+        let was = Person {
+            location: Some("Lisbon".into()),
+            clearance: Some("secret".into()),
+            ..person("engineer", "Engineering")
+        };
+        let lost = |after: &Person| {
+            let change = Change::between(&policy, &was, after);
+            (ids(&change.systems()).join(" "), change.in_words())
+        };
+        let expected = |system: &str, words: &str| (system.to_owned(), words.to_owned());
+        let there = Person { location: Some("Berlin".into()), ..was.clone() };
+        assert_eq!(lost(&there), expected("badge", "location Lisbon, now Berlin"));
+        let without = Person { clearance: None, ..was.clone() };
+        assert_eq!(lost(&without), expected("postgresql", "clearance secret, now none"));
+        let contractor = Person { employment: EmploymentType::Contractor, ..was.clone() };
+        assert_eq!(lost(&contractor), expected("payroll", "employment employee, now contractor"));
+        assert_eq!(lost(&Person { name: "Another".into(), ..was.clone() }), expected("", ""));
+    }
+
+    #[test]
+    fn a_change_that_was_written_down_without_the_other_facts_is_read() {
+        let change = Change::between(&policy(), &person("sales", "Sales"), &person("sales", "Data"));
+        let mut written = serde_json::to_value(&change).unwrap();
+        for of in ["from", "to"] {
+            written[of] = serde_json::json!({"role": "sales", "department": "Sales"});
+        }
+        let read: Change = serde_json::from_value(written).unwrap();
+        assert_eq!((read.from.employment, read.earlier.len()), (None, 0));
     }
 }

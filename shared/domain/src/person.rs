@@ -52,6 +52,9 @@ pub struct Person {
     pub employee_id: EmployeeId,
     /// Work e-mail, in lower case.
     pub email: String,
+    /// The work e-mails they had before, newest first: a system may know them by one of these still. Never the one of now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_emails: Vec<String>,
     /// Full name.
     pub name: String,
     /// How they are employed.
@@ -83,8 +86,8 @@ pub struct Person {
     /// The case that last changed the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
-    /// The case that carries out their newest change of role or department: until it is through they may still have what only the
-    /// old one needed, in systems that concern them no more.
+    /// The case that carries out their newest change of position: until it is through they may still have what only the old one
+    /// needed, in systems that concern them no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving: Option<CaseId>,
     /// Set while a legal hold lasts. It never delays taking access away; it forbids deleting anything.

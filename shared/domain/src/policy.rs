@@ -316,6 +316,16 @@ impl Policy {
         scope
     }
 
+    /// Whether somebody needs an account in a system, by the role that they have now. Where no role has to do with it, or nothing
+    /// is known of theirs, by routing.
+    pub fn needs_account(&self, person: &Person, system: &SystemId) -> bool {
+        let governed = self.governed().contains(system);
+        match self.profile(person).filter(|_| governed) {
+            Some(profile) => profile.needs(system).is_some(),
+            None => self.routing.gives(person, system),
+        }
+    }
+
     /// What somebody's role needs; `None` where the role has no profile.
     pub fn profile(&self, person: &Person) -> Option<&Profile> {
         self.profile_of(&person.role)

@@ -75,7 +75,7 @@ pub struct Opening {
     pub case: Option<(CaseRecord, Vec<SystemRecord>)>,
     /// The measure that asks for the decision about a case that is held from its beginning.
     pub measure: Option<Measure>,
-    /// A case that has not begun, and before which this one comes.
+    /// A case that has not begun, and before which this one comes, or in whose place it stands.
     pub ahead: Option<CaseRecord>,
 }
 
@@ -153,6 +153,15 @@ pub trait CaseStore: Send + Sync {
     async fn before(&self, case: &CaseId, system: &SystemId) -> Result<Option<Inventory>, StoreError>;
     /// Cases, newest first, from a page's `next` on.
     async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError>;
+    /// The cases about a person, the newest first, at most this many. No dry run is among them.
+    async fn cases_about(&self, person: &Username, limit: usize) -> Result<Vec<CaseRecord>, StoreError>;
+    /// Recorded cases whose time has not come, the earliest first, from a page's `next` on.
+    async fn scheduled(
+        &self,
+        now: Timestamp,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError>;
     /// Recorded cases whose time has come, at most this many.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
     /// Cases that no published checkpoint covers yet though their time has long come, at most this many.
@@ -186,6 +195,9 @@ pub trait CaseStore: Send + Sync {
     async fn headcount(&self) -> Result<u64, StoreError>;
     /// Those of these people who are known, in any order.
     async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError>;
+    /// Those who have not left and have this e-mail address, in whatever case, in any order. Everybody is read for it: nothing that
+    /// happens often may ask.
+    async fn addressed(&self, email: &str) -> Result<Vec<Person>, StoreError>;
     /// A batch.
     async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError>;
     /// Keeps the lines of a batch, in their order, under the digest that its record names. A repeat changes nothing.
@@ -218,7 +230,7 @@ pub trait CaseStore: Send + Sync {
     ) -> Result<Vec<CaseId>, StoreError>;
     /// Cases whose archive is to be made, at most this many.
     async fn archives_due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
-    /// Measures that placed or released a legal hold which the person's archive does not know of yet, at most this many.
+    /// Measures that placed or ended a hold which the person's archive does not know of yet, at most this many.
     async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError>;
 }
 

@@ -29,6 +29,8 @@ pub enum ReviewKind {
     TransferFailed,
     /// The canary's case, after which a revoked credential still worked.
     CanaryAlive,
+    /// A case by which a contract that is over was to end access, and that was called off.
+    ContractNotEnded,
 }
 
 impl ReviewKind {
@@ -42,6 +44,7 @@ impl ReviewKind {
             Self::LateRisk => "late_risk",
             Self::TransferFailed => "transfer_failed",
             Self::CanaryAlive => "canary_alive",
+            Self::ContractNotEnded => "contract_not_ended",
         }
     }
 
@@ -57,8 +60,9 @@ impl ReviewKind {
                  the access (the rows of the case that took it again count what the systems' logs show), and that it is gone."
             }
             Self::Suspension => {
-                "Access was shut while something is looked into; what was there is kept as it was. Find out what happened. Then \
-                 either give it back with a restore of this case, or end it with a termination, and say here which, and why."
+                "Access was shut while something is looked into, past the risk gate; what was there is kept as it was. Find out \
+                 what happened, and see what was flagged and passed. Then either give it back with a restore of this case, or end \
+                 it with a termination, and say here which, and why."
             }
             Self::LateRisk => {
                 "The system's log could not be read when access was taken, and was read now. What it shows would have been \
@@ -71,6 +75,10 @@ impl ReviewKind {
             Self::CanaryAlive => {
                 "A credential of the nightly canary still works although it was revoked and read back as gone. See whether the \
                  system or its adapter is at fault, and whom else of those who left it concerns."
+            }
+            Self::ContractNotEnded => {
+                "The contract is over, and the case that was to end access was called off: nothing ends it any more by itself. \
+                 Extend the contract, or have HR correct its last day; or open a termination. Say here which, and why."
             }
             Self::Reappeared => {
                 "Access that had been taken away is there again, and this case takes it. Find out who or what gave it \

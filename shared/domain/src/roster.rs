@@ -57,6 +57,9 @@ pub struct Seen {
     /// Which of the system's directories it is in, of a system that has more than the main one: somebody may have an account in each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
+    /// Whether it can be used without a login, such as by keys: that none is reported does not say that it was never used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_login: bool,
 }
 
 impl Seen {
@@ -74,6 +77,7 @@ impl Seen {
             kind: Kind::Person,
             privileged: None,
             realm: None,
+            without_login: false,
         }
     }
 }

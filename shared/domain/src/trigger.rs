@@ -5,13 +5,13 @@ use crate::{
     effective::{BadDates, Dates},
     id::{EmployeeId, EventId, Username},
     people::Facts,
-    person::EmploymentType,
+    person::{EmploymentType, Person},
     problem::Problem,
     text,
     time::Timestamp,
 };
 use jiff::civil;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// Longest name of a person, a role, a department or a place, in characters.
@@ -123,7 +123,8 @@ struct WireUser {
     new_department: Option<String>,
     #[serde(alias = "employment_type")]
     employment: Option<EmploymentType>,
-    contract_end: Option<civil::Date>,
+    #[serde(default, deserialize_with = "told")]
+    contract_end: Option<Option<civil::Date>>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -131,11 +132,24 @@ struct WireUser {
 #[derive(Deserialize, Default)]
 struct WireMetadata {
     last_working_day: Option<civil::Date>,
-    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "told")]
+    time_zone: Option<Option<String>>,
     department: Option<String>,
-    manager: Option<Username>,
-    location: Option<String>,
-    clearance: Option<String>,
+    #[serde(default, deserialize_with = "told")]
+    manager: Option<Option<Username>>,
+    #[serde(default, deserialize_with = "told")]
+    location: Option<Option<String>>,
+    #[serde(default, deserialize_with = "told")]
+    clearance: Option<Option<String>>,
+}
+
+/// Tells a field that is there and null, by which HR takes a fact back, from one that is not there.
+fn told<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(422, "invalid-event", detail)
 }
 
 impl HrEvent {
@@ -167,9 +181,8 @@ impl HrEvent {
         let dates = Dates {
             last_working_day: wire.metadata.last_working_day,
             termination_date: wire.user.as_ref().and_then(|user| user.termination_date),
-            time_zone: wire.metadata.time_zone.clone(),
+            time_zone: wire.metadata.time_zone.clone().flatten(),
         };
-        let invalid = |detail: String| Problem::new(422, "invalid-event", detail);
         let effective_at =
             dates.effective(wire.timestamp).map_err(|error: BadDates| invalid(format!("{error}.")))?;
         let metadata = wire.metadata;
@@ -180,18 +193,30 @@ impl HrEvent {
         let (id, at) = (wire.event_id, wire.timestamp);
         Ok(Self { kind, id, at, user, dates, effective_at, body: Digest::of(body) })
     }
+
+    /// The event with its days in the person's own calendar, where it does not say in which they are.
+    ///
+    /// # Errors
+    /// 422 for a day that cannot be computed there.
+    pub fn in_calendar_of(&self, person: &Person) -> Result<Self, Problem> {
+        let dates = self.dates.or_in(person.time_zone.as_deref());
+        let effective_at = dates.effective(self.at).map_err(|error| invalid(format!("{error}.")))?;
+        Ok(Self { dates, effective_at, ..self.clone() })
+    }
 }
 
 impl HrUser {
     fn from_wire(wire: WireUser, metadata: WireMetadata) -> Result<Self, Problem> {
         let within = |name: String, value: Option<String>, max| match value {
             None => Ok(None),
-            Some(value) => text::clean(&value, max)
-                .map(Some)
-                .map_err(|error| Problem::new(422, "invalid-event", format!("`{name}` is {error}."))),
+            Some(value) => {
+                text::clean(&value, max).map(Some).map_err(|error| invalid(format!("`{name}` is {error}.")))
+            }
         };
         let field = |name: &str, value, max| within(format!("user.{name}"), value, max);
         let beside = |name: &str, value| within(format!("metadata.{name}"), value, MAX_WORDS);
+        let told =
+            |name: &str, value: Option<Option<String>>| value.map(|value| beside(name, value)).transpose();
         let facts = Facts {
             name: field("name", wire.name, MAX_WORDS)?,
             role: field("role", wire.role, MAX_WORDS)?,
@@ -200,9 +225,9 @@ impl HrUser {
                 None => beside("department", metadata.department)?,
             },
             manager: metadata.manager,
-            location: beside("location", metadata.location)?,
+            location: told("location", metadata.location)?,
             time_zone: metadata.time_zone,
-            clearance: beside("clearance", metadata.clearance)?,
+            clearance: told("clearance", metadata.clearance)?,
             employment: wire.employment,
             contract_end: wire.contract_end,
         };
@@ -266,6 +291,58 @@ mod tests {
         let ping = r#"{"event_type":"test","event_id":"p1","timestamp":"2026-02-03T14:30:00Z"}"#;
         assert_eq!(HrEvent::parse(ping.as_bytes()).unwrap().kind, EventType::Test);
         assert_eq!(status(&ping.replace("test", "user_hired")), 422);
+    }
+
+    #[test]
+    fn a_fact_that_is_null_is_taken_back_and_one_that_is_missing_is_not_told() {
+        let facts = |body: &str| HrEvent::parse(body.as_bytes()).unwrap().user.unwrap().facts;
+        let silent = facts(SAMPLE);
+        assert_eq!((silent.contract_end, silent.location, silent.clearance), (None, None, None));
+        assert_eq!(silent.time_zone, Some(Some("Europe/Berlin".to_owned())));
+        let body = SAMPLE
+            .replace("\"shoe_size\":44", "\"contract_end\":null")
+            .replace("\"jane.smith\"", "null,\"location\":null,\"clearance\":null")
+            .replace("\"Europe/Berlin\"", "null");
+        let cleared = facts(&body);
+        assert_eq!((cleared.contract_end, cleared.manager), (Some(None), Some(None)));
+        assert_eq!(
+            (cleared.location, cleared.clearance, cleared.time_zone),
+            (Some(None), Some(None), Some(None))
+        );
+        let dated = facts(&SAMPLE.replace("\"shoe_size\":44", "\"contract_end\":\"2027-01-31\""));
+        assert_eq!(dated.contract_end, Some(Some(civil::date(2027, 1, 31))));
+    }
+
+    #[test]
+    fn a_day_is_over_where_the_person_is_unless_the_event_says_where() {
+        let mut john: Person = serde_json::from_value(serde_json::json!({
+            "username": "john.doe", "employee_id": "EMP-12345", "email": "john.doe@example.com", "name": "J", "role": "r",
+            "employment": "employee", "department": "Engineering", "status": "active", "time_zone": "America/Los_Angeles",
+        }))
+        .unwrap();
+        let ends = |john: &Person, day: &str, zone: &str| {
+            let body = SAMPLE
+                .replace("\"last_working_day\":\"2026-02-03\"", &format!("\"last_working_day\":\"{day}\""))
+                .replace(",\"time_zone\":\"Europe/Berlin\"", zone);
+            let event = HrEvent::parse(body.as_bytes()).unwrap().in_calendar_of(john).unwrap();
+            (event.effective_at.to_string(), event.dates.time_zone)
+        };
+        let there = Some("America/Los_Angeles".to_owned());
+        for zone in ["", ",\"time_zone\":null"] {
+            // The clocks go forward in the night before the second of these days is over.
+            assert_eq!(
+                ends(&john, "2026-03-07", zone),
+                ("2026-03-08T08:00:00.000Z".to_owned(), there.clone())
+            );
+            assert_eq!(
+                ends(&john, "2026-03-08", zone),
+                ("2026-03-09T07:00:00.000Z".to_owned(), there.clone())
+            );
+        }
+        let (berlin, _) = ends(&john, "2026-03-07", ",\"time_zone\":\"Europe/Berlin\"");
+        assert_eq!(berlin, "2026-03-07T23:00:00.000Z");
+        john.time_zone = None;
+        assert_eq!(ends(&john, "2026-03-07", "").0, "2026-03-08T00:00:00.000Z");
     }
 
     proptest::proptest! {

@@ -418,6 +418,23 @@ fn an_emergency_is_reviewed_by_somebody_who_took_no_part() {
 }
 
 #[test]
+fn a_suspension_for_a_violation_changes_what_is_flagged_and_owes_a_review() {
+    for violation in [true, false] {
+        let mut log = SampleLog::new("2026-02-02T08:00:00Z");
+        let mut case = Case::new(1, "john.doe", "hris");
+        case.open(&mut log, &Opening { mode: "suspend", violation, ..Opening::default() });
+        case.revoked_flagged(&mut log, "okta");
+        assert_eq!(has(&log, "unapproved", &case.id), !violation);
+        assert_eq!(has(&log, "emergency", &case.id), violation);
+        assert_eq!(has(&log, "unreviewed", &case.id), violation);
+        let mut review = Apart::review(&case.id, "john.doe", &["hris"], "2026-02-05T00:00:00Z");
+        review.opened(&mut log);
+        review.done(&mut log, "sasha.security");
+        assert!(!has(&log, "unreviewed", &case.id));
+    }
+}
+
+#[test]
 fn a_measure_is_in_force_until_a_row_says_that_it_is_over() {
     let mut log = SampleLog::new("2026-02-02T08:00:00Z");
     let what = json!({"kind": "exception", "what": "retention_hold"});

@@ -173,6 +173,9 @@ impl DynamoCases {
         }
         if let Some((case, systems)) = &opening.case {
             writes.push(self.put_in_transaction(item::of_case(case)?, 1)?);
+            if !case.dry_run {
+                writes.push(self.list(Key::place(case).attributes())?);
+            }
             for system in systems {
                 writes.push(self.put_in_transaction(item::of_system(system)?, 1)?);
             }
@@ -308,7 +311,7 @@ impl CaseStore for DynamoCases {
 
     async fn cases(&self, from: Option<&str>, limit: usize) -> Result<CasePage, StoreError> {
         let limit = limit.clamp(1, 100);
-        let shards = (0..SHARDS).map(|shard| self.listed(cases_shard(shard), from, limit));
+        let shards = (0..SHARDS).map(|shard| self.listed(cases_shard(shard), from, limit + 1));
         let mut keys: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
         keys.sort_by_key(|item| std::cmp::Reverse(attribute(item, "list_sk")));
         let next = (keys.len() > limit).then(|| attribute(&keys[limit - 1], "list_sk"));
@@ -317,6 +320,19 @@ impl CaseStore for DynamoCases {
         let mut cases: Vec<CaseRecord> = items.iter().map(decode).collect::<Result<_, _>>()?;
         cases.sort_by(|a, b| (b.created_at, &b.case_id).cmp(&(a.created_at, &a.case_id)));
         Ok(CasePage { cases, next })
+    }
+
+    async fn cases_about(&self, person: &Username, limit: usize) -> Result<Vec<CaseRecord>, StoreError> {
+        self.newest_about(person, limit).await
+    }
+
+    async fn scheduled(
+        &self,
+        now: Timestamp,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError> {
+        self.page_of_scheduled(now, from, limit).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
@@ -442,6 +458,10 @@ impl CaseStore for DynamoCases {
         self.known_people(usernames).await
     }
 
+    async fn addressed(&self, email: &str) -> Result<Vec<Person>, StoreError> {
+        self.of_address(email).await
+    }
+
     async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
         self.read(&Key::batch(id)).await
     }
@@ -502,7 +522,7 @@ impl CaseStore for DynamoCases {
     }
 
     async fn holds_due(&self, now: Timestamp, limit: usize) -> Result<Vec<MeasureId>, StoreError> {
-        let items = self.due_by(item::HOLDS.to_owned(), Some(now), limit).await?;
+        let items = self.listed_by("archive", item::HOLDS.to_owned(), Some(now), limit).await?;
         let id = |item: &Item| attribute(item, "pk").strip_prefix("MEASURE#")?.parse().ok();
         Ok(items.iter().filter_map(id).collect())
     }

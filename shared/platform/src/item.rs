@@ -1,5 +1,8 @@
 //! Records as items of the case table: keys, a version for conditional writes, the indexes' keys, and the record as JSON.
 
+#[cfg(test)]
+mod tests;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{civil::Date, tz::TimeZone};
 use leaver_domain::{
@@ -109,6 +112,10 @@ impl Key {
     pub(crate) fn held(measure: &MeasureId, case: &CaseId) -> Self {
         Self::new(held_under(measure), &format!("CASE#{case}"))
     }
+    /// A case's place among those about its person, in the order in which they were opened.
+    pub(crate) fn place(case: &CaseRecord) -> Self {
+        Self::new(cases_of(&case.person.username), &format!("CASE#{}#{}", case.created_at, case.case_id))
+    }
     pub(crate) fn attributes(&self) -> Item {
         [("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))].into()
     }
@@ -176,6 +183,23 @@ pub(crate) fn of_held(measure: &MeasureId, case: &CaseId, is_held: bool) -> Item
         item.insert("settled".into(), AttributeValue::Bool(true));
     }
     item
+}
+
+/// Where the cases about a person are listed.
+pub(crate) fn cases_of(person: &Username) -> String {
+    format!("CASES_OF#{person}")
+}
+
+/// Where a recorded case stands in the `due` index: at the instant from which the sweep starts it. No other has the same place, so
+/// that a page may end behind any of them.
+pub(crate) fn start_place(case: &CaseRecord) -> String {
+    let due = case.effective_at.max(case.created_at.plus(START_GRACE));
+    format!("{due}#{}", case.case_id)
+}
+
+/// The order in which people read cases that lie in the future.
+pub(crate) fn by_time(cases: &mut [CaseRecord]) {
+    cases.sort_by(|a, b| (a.effective_at, &a.case_id).cmp(&(b.effective_at, &b.case_id)));
 }
 
 /// Where the people stand in the `due` index who have not left, to be counted.
@@ -289,9 +313,8 @@ pub(crate) fn of_case(case: &CaseRecord) -> Result<Item, StoreError> {
     item.insert("list_pk".into(), text(cases_shard(shard)));
     item.insert("list_sk".into(), text(format!("{}#{}", case.created_at, case.case_id)));
     if case.status == CaseStatus::Recorded {
-        let due = case.effective_at.max(case.created_at.plus(START_GRACE));
         item.insert("due_pk".into(), text(start_shard(shard)));
-        item.insert("due_sk".into(), text(due.to_string()));
+        item.insert("due_sk".into(), text(start_place(case)));
     } else if case.checkpoint_size.is_none() && !case.dry_run {
         item.insert("due_pk".into(), text(seal_shard(shard)));
         item.insert("due_sk".into(), text(seal_due(case).to_string()));
@@ -328,7 +351,7 @@ pub(crate) const TRANSFERS: &str = "TRANSFERS";
 pub(crate) fn logs_of(system: &SystemId) -> String {
     format!("LOGS#{system}")
 }
-/// Where legal holds that have not arrived at the archive stand in the `due` index.
+/// Where holds that have not arrived at the archive stand in the `archive` index.
 pub(crate) const HOLDS: &str = "HOLDS";
 /// Where systems with an open task, and open reviews, stand in the `due` index, by the instant until which it is due.
 pub(crate) const TASKS: &str = "TASKS";
@@ -380,7 +403,7 @@ pub(crate) fn archive_due(case: &CaseRecord) -> Option<Timestamp> {
     archive::due(case).filter(|_| case.checkpoint_size.is_some())
 }
 
-/// When a legal hold is to be brought to the archive.
+/// When a hold, or its end, is to be brought to the archive.
 pub(crate) fn hold_due(measure: &Measure) -> Option<Timestamp> {
     measure.archive_hold.as_ref().and_then(|hold| hold.look_at)
 }
@@ -415,10 +438,14 @@ pub(crate) fn of_measure(measure: &Measure) -> Result<Item, StoreError> {
         true => Some((ASKING.to_owned(), measure.approval.listed_at())),
         false => measure_due(measure).map(|at| (measures_shard(shard(measure.measure_id.as_str())), at)),
     };
-    let due = due.or_else(|| hold_due(measure).map(|at| (HOLDS.to_owned(), at)));
     if let Some((group, at)) = due {
         item.insert("due_pk".into(), text(group));
         item.insert("due_sk".into(), text(at.to_string()));
+    }
+    // A retention hold has an end as well, which does not wait for the archive.
+    if let Some(at) = hold_due(measure) {
+        item.insert("archive_pk".into(), text(HOLDS));
+        item.insert("archive_sk".into(), text(at.to_string()));
     }
     Ok(item)
 }
@@ -484,44 +511,4 @@ fn lines<T: DeserializeOwned>(
     };
     let drafts = events(&serde_json::from_str(new)?, known);
     Ok(if drafts.is_empty() { Changed::Nothing } else { Changed::Lines(drafts) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn case(more: serde_json::Value) -> CaseRecord {
-        let at = "2026-02-03T14:30:00.000Z";
-        let mut case = json!({
-            "case_id": "case-1", "mode": "leave", "status": "complete", "reason": "R", "policy_digest": Digest::ZERO,
-            "person": {"username": "john.doe", "employee_id": "E1"}, "dates": {}, "created_at": at, "effective_at": at,
-            "trigger": {"source": "hris", "event_id": "e", "by": "hris", "kind": "k", "at": at, "received_at": at,
-                        "body": Digest::ZERO},
-            "closed_at": at, "checkpoint_size": 7, "dry_run": false, "emergency": false, "systems": [], "log": [],
-            "watch": {"days": [1], "day_seconds": 86_400}, "archive": {"look_at": "2026-02-03T14:40:00.000Z"}, "version": 1,
-        });
-        case.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        serde_json::from_value(case).unwrap()
-    }
-
-    fn places(case: &CaseRecord) -> [Option<String>; 4] {
-        let item = of_case(case).unwrap();
-        ["due_pk", "due_sk", "archive_pk", "archive_sk"].map(|name| item.get(name)?.as_s().ok().cloned())
-    }
-
-    #[test]
-    fn a_look_and_an_archive_do_not_wait_for_each_other() {
-        let [due, at, archive, made] = places(&case(json!({})));
-        assert!(due.unwrap().starts_with("WATCH#") && archive.unwrap().starts_with("ARCHIVE"));
-        assert_eq!(at.as_deref(), Some("2026-02-04T14:30:00.000Z"));
-        assert_eq!(made.as_deref(), Some("2026-02-03T14:40:00.000Z"));
-        let [due, _, archive, _] = places(&case(json!({"watch": null})));
-        assert!(due.is_none() && archive.is_some());
-        let [due, _, archive, _] = places(&case(json!({"archive": null})));
-        assert!(due.unwrap().starts_with("WATCH#") && archive.is_none());
-        // A checkpoint has to cover what the case came to before either.
-        let [due, _, archive, _] = places(&case(json!({"checkpoint_size": null})));
-        assert!(due.unwrap().starts_with("SEAL#") && archive.is_none());
-    }
 }

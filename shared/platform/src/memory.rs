@@ -1,5 +1,6 @@
 //! The stores in memory, with the same rules as on DynamoDB, for tests without an emulator.
 
+mod lists;
 mod pace;
 mod rosters;
 mod workflow;
@@ -207,6 +208,17 @@ impl CaseStore for MemoryCases {
         cases.truncate(limit);
         Ok(CasePage { cases, next })
     }
+    async fn cases_about(&self, person: &Username, limit: usize) -> Result<Vec<CaseRecord>, StoreError> {
+        self.newest_about(person, limit)
+    }
+    async fn scheduled(
+        &self,
+        now: Timestamp,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError> {
+        self.page_of_scheduled(now, from, limit)
+    }
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
         let grace = std::time::Duration::from_secs(20);
         let is_due = |case: &CaseRecord| {
@@ -335,6 +347,11 @@ impl CaseStore for MemoryCases {
     async fn people(&self, usernames: &[Username]) -> Result<Vec<Person>, StoreError> {
         let people = usernames.iter().filter_map(|name| self.read(&item::Key::person(name)).transpose());
         people.collect()
+    }
+    async fn addressed(&self, email: &str) -> Result<Vec<Person>, StoreError> {
+        let mut people: Vec<Person> = self.all("PERSON")?;
+        people.retain(|person| item::is_here(person) && person.email.eq_ignore_ascii_case(email));
+        Ok(people)
     }
     async fn batch(&self, id: &BatchId) -> Result<Option<batch::Batch>, StoreError> {
         self.read(&item::Key::batch(id))

@@ -1,13 +1,22 @@
 //! How the case table is asked for many items: by partition, by index, in batches.
 
 use crate::{
-    cases::{DynamoCases, attribute, built, trouble},
-    item::{self, Item, SHARDS, text},
+    cases::{DynamoCases, attribute, built, only_keys, trouble},
+    item::{self, Item, Key, SHARDS, decode, text},
 };
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity::Total, Select};
-use futures_util::future::try_join_all;
-use leaver_domain::{ports::StoreError, time::Timestamp};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
+use leaver_domain::{
+    case::{CaseRecord, CaseStatus},
+    id::{CaseId, Username},
+    ports::{CasePage, StoreError},
+    time::Timestamp,
+};
 use std::str::FromStr;
+
+/// Most items of one page, and how many cases are read at once.
+const PAGE: usize = 100;
+const AT_ONCE: usize = 8;
 
 impl DynamoCases {
     /// All items under a partition key whose sort key begins with a prefix.
@@ -89,7 +98,8 @@ impl DynamoCases {
         self.listed_by("due", group, until, limit).await
     }
 
-    async fn listed_by(
+    /// The same of another index, whose keys are named after it.
+    pub(crate) async fn listed_by(
         &self,
         index: &str,
         group: String,
@@ -108,6 +118,66 @@ impl DynamoCases {
         let answer = query.send().await.map_err(|error| trouble(&error))?;
         self.meter.read(&answer.consumed_capacity);
         Ok(answer.items.unwrap_or_default())
+    }
+
+    /// Keys of one group of the `due` index behind a place, the earliest first.
+    async fn due_behind(&self, group: String, place: &str, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name("due");
+        let query = query
+            .key_condition_expression("due_pk = :pk AND due_sk > :place")
+            .expression_attribute_values(":pk", text(group))
+            .expression_attribute_values(":place", text(place));
+        let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).return_consumed_capacity(Total);
+        let answer = query.send().await.map_err(|error| trouble(&error))?;
+        self.meter.read(&answer.consumed_capacity);
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    /// A page of the recorded cases whose time has not come.
+    pub(crate) async fn page_of_scheduled(
+        &self,
+        now: Timestamp,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<CasePage, StoreError> {
+        let limit = limit.clamp(1, PAGE);
+        let begin = now.to_string();
+        let place = from.filter(|from| *from > begin.as_str()).unwrap_or(&begin);
+        let shards = (0..SHARDS).map(|shard| self.due_behind(item::start_shard(shard), place, limit + 1));
+        let mut keys: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
+        keys.sort_by_key(|item| attribute(item, "due_sk"));
+        let last = limit.checked_sub(1).and_then(|last| keys.get(last));
+        let next = last.filter(|_| keys.len() > limit).map(|item| attribute(item, "due_sk"));
+        keys.truncate(limit);
+        let items = self.batch(keys.iter().map(only_keys).collect()).await?;
+        let mut cases: Vec<CaseRecord> = items.iter().map(decode).collect::<Result<_, _>>()?;
+        // The index may be a moment behind the record, and stands a moment behind the case's time.
+        cases.retain(|case| case.status == CaseStatus::Recorded && case.effective_at > now);
+        item::by_time(&mut cases);
+        Ok(CasePage { cases, next })
+    }
+
+    /// The newest cases about a person.
+    pub(crate) async fn newest_about(
+        &self,
+        person: &Username,
+        limit: usize,
+    ) -> Result<Vec<CaseRecord>, StoreError> {
+        let limit = i32::try_from(limit.clamp(1, PAGE)).unwrap_or(i32::MAX);
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(item::cases_of(person)))
+            .scan_index_forward(false)
+            .limit(limit)
+            .return_consumed_capacity(Total);
+        let answer = query.send().await.map_err(|error| trouble(&error))?;
+        self.meter.read(&answer.consumed_capacity);
+        let id = |item: &Item| attribute(item, "sk").rsplit('#').next()?.parse().ok();
+        let ids: Vec<CaseId> = answer.items.unwrap_or_default().iter().filter_map(id).collect();
+        let read = stream::iter(ids).map(|id| async move { self.read(&Key::case(&id)).await });
+        let found: Vec<Option<CaseRecord>> = read.buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Keys of one partition of the `list` index whose sort key begins with a prefix, all of them.

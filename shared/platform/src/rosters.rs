@@ -35,6 +35,26 @@ impl DynamoCases {
         }
         Ok(keys)
     }
+
+    /// The keys of everybody who has not left.
+    async fn all_here(&self) -> Result<Vec<Item>, StoreError> {
+        let shards = try_join_all((0..SHARDS).map(|shard| self.here(shard))).await?;
+        Ok(shards.into_iter().flatten().collect())
+    }
+
+    /// Those of an e-mail address who have not left. No more people than one batch of reads brings are held at once.
+    pub(crate) async fn of_address(&self, email: &str) -> Result<Vec<Person>, StoreError> {
+        let mut people = Vec::new();
+        for keys in self.all_here().await?.chunks(BATCH) {
+            for item in self.batch(keys.to_vec()).await? {
+                let person: Person = decode(&item)?;
+                if item::is_here(&person) && person.email.eq_ignore_ascii_case(email) {
+                    people.push(person);
+                }
+            }
+        }
+        Ok(people)
+    }
 }
 
 #[async_trait]
@@ -51,10 +71,8 @@ impl RosterStore for DynamoCases {
     }
 
     async fn people(&self) -> Result<Vec<Person>, StoreError> {
-        let keys: Vec<Item> =
-            try_join_all((0..SHARDS).map(|shard| self.here(shard))).await?.into_iter().flatten().collect();
         let mut people = Vec::new();
-        for keys in keys.chunks(BATCH) {
+        for keys in self.all_here().await?.chunks(BATCH) {
             let items = self.batch(keys.to_vec()).await?;
             let read: Vec<Person> = items.iter().map(decode).collect::<Result<_, _>>()?;
             people.extend(read.into_iter().filter(item::is_here));

@@ -9,6 +9,7 @@ use leaver_domain::{
     id::{BatchId, MeasureId},
     ledger::EventKind,
     measure::{MeasureStatus, What},
+    person::PersonStatus,
     ports::{CaseStore, Execution},
 };
 use leaver_tests::{flow::House, sandbox::now};
@@ -16,7 +17,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// A batch of six where the brake lets four through.
-async fn held() -> (House, Clock, Vec<String>, BatchId, MeasureId) {
+pub(super) async fn held() -> (House, Clock, Vec<String>, BatchId, MeasureId) {
     let house = crate::brake::house(4).await;
     let (clock, people) = (Clock::new(), crowd(7));
     let (status, answer) = post(&house, HR, &file(&people[..6]), "k", false, clock.now()).await;
@@ -95,6 +96,36 @@ async fn one_that_is_called_off_while_it_is_held_withdraws_the_question() {
     assert_eq!(house.cases.measure(&measure).await.unwrap().unwrap().status, MeasureStatus::Ended);
     assert!(decide(&house, &measure, "sam.admin", Decision::Approve).await.is_err());
     assert_eq!(house.call(HR, "POST", &path, body, clock.now()).await.0, 409);
+}
+
+/// Whoever waits behind the brake, and stands in a batch that was released, goes by the batch, whatever becomes of what the brake
+/// holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_only_held_leaves_by_the_batch_that_was_released() {
+    let house = crate::brake::house(2).await;
+    let (clock, people) = (Clock::new(), crowd(4));
+    for name in &people[..3] {
+        let case = crate::recorded(&house, name).await;
+        house.plan(&house.cases, &case).await.unwrap();
+    }
+    let stands = async || house.cases.person(&people[2].parse().unwrap()).await.unwrap().unwrap();
+    let single = house.case(&stands().await.case.unwrap()).await.0;
+    assert_eq!(single.status, CaseStatus::Held);
+    let (_, answer) = post(&house, HR, &file(&people[2..]), "k", false, clock.now()).await;
+    assert_eq!(answer["lines"][0].get("already"), None, "{answer}");
+    let whole: MeasureId = answer["held_by"].as_str().unwrap().parse().unwrap();
+    decide(&house, &whole, "sam.admin", Decision::Approve).await.unwrap();
+    carry_out(&house, &whole).await;
+    let fed = feed(with(&house), &house.cases, &clock, "f", ROUND).await.unwrap();
+    assert_eq!((fed.recorded, fed.already, fed.failed), (2, 0, 0));
+    let brake = single.measure.clone().unwrap();
+    decide(&house, &brake, "taylor.admin", Decision::Deny).await.unwrap();
+    carry_out(&house, &brake).await;
+    assert_eq!(house.case(&single.case_id).await.0.status, CaseStatus::Cancelled);
+    let (status, own) = (stands().await.status, stands().await.case.unwrap());
+    assert_eq!(status, PersonStatus::Leaving);
+    assert_eq!(json!(own), answer["lines"][0]["case_id"]);
+    assert!(!house.plan(&house.cases, &own).await.unwrap().systems.is_empty(), "nothing is taken");
 }
 
 /// What fits is not asked about, and passes the brake like everything else, one by one.

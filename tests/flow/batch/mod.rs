@@ -1,7 +1,9 @@
 //! Batches: many people with one file, through the API and the function that feeds them.
 
+mod again;
 mod feeders;
 mod held;
+mod order;
 
 use futures_util::future::BoxFuture;
 use leaver_batch::{Fed, Feeding, Input};

@@ -3,6 +3,7 @@
 use super::{Desk, HOUR, after, grant, life::in_force, name};
 use leaver_domain::{
     case::{CaseStatus, Mode},
+    intake,
     measure::{MeasureStatus, What},
     person::PersonStatus,
     ports::CaseStore,
@@ -64,6 +65,32 @@ async fn whoever_agreed_to_emergency_access_reviews_it_only_where_nobody_else_co
         assert_eq!(review.owners, owners.iter().map(|one| name(one)).collect(), "{asks} {gone}");
         assert_eq!(review.not_by, not_by.iter().map(|one| (*one).to_owned()).collect(), "{asks} {gone}");
     }
+}
+
+/// What an emergency interrupted goes on as it was: why they were away is still their manager's to know.
+#[tokio::test]
+async fn whoever_was_suspended_for_inactivity_comes_back_by_their_manager_after_an_emergency_too() {
+    let desk = Desk::new().await;
+    let case = desk.took("john.doe", Mode::Suspend).await;
+    let mut inactive = desk.case(&case).await;
+    inactive.trigger.kind = intake::INACTIVE.into();
+    inactive.version += 1;
+    desk.cases.put_case(&inactive).await.unwrap();
+    let mut asked = desk.asked(What::BreakGlass { case }, "john.doe", Some(after(HOUR)), "emergency");
+    asked.only.insert(name("sam.admin"));
+    let emergency = desk.given(asked).await;
+    desk.run(&emergency.cases[0], &[]).await;
+    let ending = desk.end(&emergency, after(HOUR)).await.unwrap();
+    let back = desk.case(ending.cases.last().unwrap()).await;
+    assert_eq!(back.mode, Mode::Suspend);
+    let john = desk.person("john.doe").await;
+    assert_eq!((john.status, john.case.as_ref()), (PersonStatus::Suspended, Some(&back.case_id)));
+    desk.settle(&back.case_id, CaseStatus::Complete).await;
+    let mut restore = desk.asked(What::Restore { case: back.case_id }, "john.doe", None, "restore");
+    restore.requested_by = name("taylor.admin");
+    let restore = desk.ask(restore).await.unwrap();
+    assert_eq!(restore.approval.asked, [name("jane.smith")]);
+    assert_eq!(restore.approval.need.only, [name("jane.smith")].into());
 }
 
 /// What hangs is looked at less and less often, so that it keeps nobody from their end.

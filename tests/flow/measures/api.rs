@@ -71,6 +71,7 @@ async fn each_role_may_ask_for_what_is_its_business() {
     for (what, body, expected) in bodies() {
         for (who, expected) in [SECURITY, HR, MANAGER, AUDITOR].into_iter().zip(expected) {
             let desk = Desk::new().await;
+            desk.contract("john.doe", after(10 * DAY)).await;
             let written = desk.cases.changes().len();
             let (status, answer) = desk.post(who, &format!("employees/john.doe/{what}"), body.clone()).await;
             assert_eq!(status, expected, "{what} by {who:?}: {answer}");
@@ -153,6 +154,10 @@ async fn ends_are_said_once_and_as_people_write_them() {
     ] {
         assert_eq!(desk.post(HR, "employees/john.doe/exceptions", body.clone()).await.0, 422, "{body}");
     }
+    let by = json!({"by": "30d", "reason": "r"});
+    let (status, answer) = desk.post(HR, "employees/casey.contract/extend", by).await;
+    assert_eq!(status, 409, "their contract has no end: {answer}");
+    desk.contract("casey.contract", after(10 * DAY)).await;
     for body in [
         json!({"reason": "r"}),
         json!({"by": "2h", "reason": "r"}),
@@ -167,7 +172,7 @@ async fn ends_are_said_once_and_as_people_write_them() {
     }
     let (_, measure) =
         desk.post(HR, "employees/casey.contract/extend", json!({"by": "30d", "reason": "r"})).await;
-    assert_eq!(measure["what"]["last_day"], after(30 * DAY).to_string()[..10]);
+    assert_eq!(measure["what"]["last_day"], after(40 * DAY).to_string()[..10]);
 }
 
 #[tokio::test]
@@ -199,6 +204,16 @@ async fn a_restore_is_of_a_case_or_of_an_instant() {
     let (status, measure) = desk.post(SECURITY, "employees/john.doe/break-glass", body).await;
     assert_eq!((status, &measure["what"]["case"]), (202, &json!(case)), "{measure}");
     assert_eq!(measure["approval"]["only"], json!(["sam.admin"]));
+}
+
+#[tokio::test]
+async fn whoever_is_suspended_is_not_hired_anew() {
+    let desk = Desk::new().await;
+    let case = desk.took("john.doe", Mode::Suspend).await;
+    let (status, answer) = desk.post(HR, "employees/john.doe/rehire", json!({"reason": "back"})).await;
+    assert!(status == 409 && answer["detail"].as_str().unwrap().contains(case.as_str()), "{answer}");
+    desk.took("pat.idle", Mode::Leave).await;
+    assert_eq!(desk.post(HR, "employees/pat.idle/rehire", json!({"reason": "back"})).await.0, 202);
 }
 
 #[tokio::test]

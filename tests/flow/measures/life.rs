@@ -40,6 +40,7 @@ async fn approved(kind: &str) -> (Desk, Measure) {
             (What::Restore { case }, "john.doe", None)
         }
         "extension" => {
+            desk.contract("casey.contract", after(10 * DAY)).await;
             let until = after(30 * DAY).to_string()[..10].parse().unwrap();
             (What::Extension { until }, "casey.contract", None)
         }
@@ -309,6 +310,34 @@ async fn what_was_decided_too_late_or_about_who_has_changed_is_not_brought_about
     desk.cases.put_person(&person).await.unwrap();
     let emergency = desk.begin(&emergency, now()).await.unwrap();
     assert_eq!((emergency.status, emergency.cases.len()), (MeasureStatus::Ended, 0), "they are back");
+}
+
+#[tokio::test]
+async fn a_contract_that_has_no_end_any_more_is_given_none_by_an_extension() {
+    let (desk, approved) = approved("extension").await;
+    let mut casey = desk.person("casey.contract").await;
+    casey.contract_end = None;
+    casey.version += 1;
+    desk.cases.put_person(&casey).await.unwrap();
+    let extension = desk.begin(&approved, now()).await.unwrap();
+    assert_eq!(lines(&extension, EventKind::MeasureEnded), [Outcome::Failure]);
+    assert_eq!(desk.person("casey.contract").await.contract_end, None);
+}
+
+/// Hired anew is who has left. Where they are suspended by now, what was decided for a leaver is not brought about.
+#[tokio::test]
+async fn a_rehire_that_was_approved_before_a_suspension_does_not_end_it() {
+    let desk = Desk::new().await;
+    let case = desk.took("john.doe", Mode::Leave).await;
+    let rehire = desk.ask(desk.asked(What::Rehire { case }, "john.doe", None, "r")).await.unwrap();
+    desk.approve(&rehire).await;
+    let mut person = desk.person("john.doe").await;
+    person.status = PersonStatus::Suspended;
+    person.version += 1;
+    desk.cases.put_person(&person).await.unwrap();
+    let rehire = desk.begin(&rehire, now()).await.unwrap();
+    assert_eq!((rehire.status, rehire.cases.len()), (MeasureStatus::Ended, 0));
+    assert_eq!(desk.person("john.doe").await.status, PersonStatus::Suspended);
 }
 
 #[tokio::test]

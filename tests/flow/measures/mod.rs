@@ -79,6 +79,14 @@ impl Desk {
         self.cases.person(&name(username)).await.unwrap().unwrap()
     }
 
+    /// From now on somebody's contract ends with a day.
+    pub(crate) async fn contract(&self, username: &str, ends: Timestamp) {
+        let mut person = self.person(username).await;
+        person.contract_end = Some(ends.to_string()[..10].parse().unwrap());
+        person.version += 1;
+        self.cases.put_person(&person).await.unwrap();
+    }
+
     pub(crate) async fn measure(&self, measure: &Measure) -> Measure {
         self.cases.measure(&measure.measure_id).await.unwrap().unwrap()
     }

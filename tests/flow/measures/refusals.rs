@@ -68,10 +68,10 @@ async fn who_and_what_have_to_make_sense() {
 async fn a_contract_is_extended_forward_only_and_not_for_ever() {
     let desk = Desk::new().await;
     let today = now().to_string()[..10].to_owned();
-    let mut person = desk.person("casey.contract").await;
-    person.contract_end = Some(after(10 * DAY).to_string()[..10].parse().unwrap());
-    person.version += 1;
-    desk.cases.put_person(&person).await.unwrap();
+    let what = What::Extension { until: after(20 * DAY).to_string()[..10].parse().unwrap() };
+    let (status, detail) = refused(&desk, desk.asked(what, "john.doe", None, "r")).await;
+    assert!(status == 409 && detail.contains("has no end"), "it would give one to who stays: {detail}");
+    desk.contract("casey.contract", after(10 * DAY)).await;
     for until in
         [today, after(10 * DAY).to_string(), after(5 * DAY).to_string(), after(367 * DAY).to_string()]
     {
@@ -82,6 +82,19 @@ async fn a_contract_is_extended_forward_only_and_not_for_ever() {
     desk.took("casey.contract", Mode::Leave).await;
     let what = What::Extension { until: after(20 * DAY).to_string()[..10].parse().unwrap() };
     assert_eq!(refused(&desk, desk.asked(what, "casey.contract", None, "r")).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_suspension_ends_with_a_restore_and_not_with_a_rehire() {
+    let desk = Desk::new().await;
+    let case = desk.took("john.doe", Mode::Suspend).await;
+    let rehire = What::Rehire { case: case.clone() };
+    let (status, detail) = refused(&desk, desk.asked(rehire, "john.doe", None, "r")).await;
+    assert!(status == 409 && detail.contains(case.as_str()), "{detail}");
+    let restore = desk.asked(What::Restore { case }, "john.doe", None, "r");
+    assert!(desk.ask(restore).await.is_ok());
+    let case = desk.took("pat.idle", Mode::Leave).await;
+    assert!(desk.ask(desk.asked(What::Rehire { case }, "pat.idle", None, "r")).await.is_ok());
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! With the systems: what measures give and except, as the stand-ins hold it then.
 
 use super::{DAY, HOUR, after, grant, name};
-use crate::recorded;
+use crate::{
+    events::{active, done, post, told},
+    recorded,
+};
 use leaver_domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Decision, Need},
     case::{CaseStatus, Mode, SystemRecord, SystemStatus},
@@ -12,13 +15,17 @@ use leaver_domain::{
     measure::{ExceptionKind, Measure, MeasureStatus, What},
     measures::{self, Asked},
     person::PersonStatus,
-    plan::ActionKind,
+    plan::{ActionKind, Stage},
     ports::{CaseStore, Change},
+    reviews::{self, ReviewKind},
     risk::{RiskLevel, Severity},
     time::Timestamp,
 };
-use leaver_tests::{flow::House, sandbox::now};
-use serde_json::Value;
+use leaver_tests::{
+    flow::{House, body, event},
+    sandbox::now,
+};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const JOHN: &str = "john.doe";
@@ -129,6 +136,88 @@ async fn emergency_access_comes_goes_by_itself_and_is_told() {
     }
     let person = house.cases.person(&name(JOHN)).await.unwrap().unwrap();
     assert_eq!(person.status, PersonStatus::Left);
+}
+
+async fn suspended(house: &House) -> CaseId {
+    let mut event = event(JOHN, "s1");
+    event["event_type"] = json!("user_suspended");
+    event["user"].as_object_mut().unwrap().remove("termination_reason");
+    let answer = body(&house.post(&house.cases, &event.to_string()).await);
+    let case: CaseId = answer["case_id"].as_str().expect("a case").parse().unwrap();
+    house.execute(&case).await;
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Complete);
+    case
+}
+
+/// Whoever was suspended has not left: nothing is tidied behind them, and a restore can still bring them back.
+#[tokio::test(flavor = "multi_thread")]
+async fn emergency_access_of_somebody_suspended_ends_with_them_suspended_again() {
+    let house = House::new().await;
+    let case = suspended(&house).await;
+    let held = grants(&of_john(&house, "okta").await);
+    let what = What::BreakGlass { case: case.clone() };
+    let emergency = given(&house, asked(what, Some(after(2 * HOUR)), "1")).await;
+    assert_eq!(of_john(&house, "okta").await["active"], true);
+    let (_, back) = ended(&house, &emergency).await;
+    let back = back.expect("a case");
+    let (record, systems) = house.case(&back).await;
+    assert_eq!((record.mode, record.status), (Mode::Suspend, CaseStatus::Complete), "{systems:#?}");
+    let mut taken = systems.iter().flat_map(|one| &one.actions);
+    assert!(taken.all(|taken| taken.action.stage == Stage::Contain), "{systems:#?}");
+    for system in house.policy.automatic() {
+        assert_eq!(of_john(&house, system.as_str()).await["active"], false, "{system}");
+    }
+    assert_eq!(grants(&of_john(&house, "okta").await), held);
+    let person = house.cases.person(&name(JOHN)).await.unwrap().unwrap();
+    assert_eq!((person.status, person.case.as_ref()), (PersonStatus::Suspended, Some(&back)));
+    // The first suspension is looked at by security; that it goes on is not another one.
+    for (case, is_reviewed) in [(&case, true), (&back, false)] {
+        let id = reviews::id_of(ReviewKind::Suspension, case);
+        assert_eq!(house.cases.review(&id).await.unwrap().is_some(), is_reviewed, "{case}");
+    }
+}
+
+/// Whom HR reports as hired anew while an emergency lets them in, is here for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_hired_anew_in_an_emergency_stays_when_it_is_over() {
+    for suspended_since in [false, true] {
+        let house = House::new().await;
+        let held = active(&house, JOHN).await;
+        let left = recorded(&house, JOHN).await;
+        house.execute(&left).await;
+        let what = What::BreakGlass { case: left.clone() };
+        let emergency = given(&house, asked(what, Some(after(2 * HOUR)), "1")).await;
+        let (back, systems) = done(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
+        assert_eq!((back.mode, back.status), (Mode::Reactivate, CaseStatus::Complete), "{systems:#?}");
+        assert_eq!((back.by_role, back.measure.as_ref(), back.restores.as_ref()), (true, None, Some(&left)));
+        let mut stands = (PersonStatus::Active, Some(back.case_id.clone()));
+        if suspended_since {
+            stands = (PersonStatus::Suspended, Some(suspended(&house).await));
+        }
+        let (over, taken) = ended(&house, &emergency).await;
+        assert_eq!(taken, None);
+        assert_eq!(over.log.last().unwrap().facts["given_for_good_by"], back.case_id.as_str());
+        let john = house.cases.person(&name(JOHN)).await.unwrap().unwrap();
+        assert_eq!((john.status, john.case), stands);
+        if !suspended_since {
+            assert_eq!(active(&house, JOHN).await, held);
+        }
+    }
+}
+
+/// What HR reports ends no suspension, while an emergency interrupts it either.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_suspended_is_not_hired_anew_in_an_emergency() {
+    let house = House::new().await;
+    let case = suspended(&house).await;
+    let what = What::BreakGlass { case: case.clone() };
+    let emergency = given(&house, asked(what, Some(after(2 * HOUR)), "1")).await;
+    let (status, said) = post(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
+    assert_eq!((status, &said["type"]), (422, &json!("/problems/suspended")), "{said}");
+    assert!(said["detail"].as_str().unwrap().contains(case.as_str()), "{said}");
+    let (_, back) = ended(&house, &emergency).await;
+    let john = house.cases.person(&name(JOHN)).await.unwrap().unwrap();
+    assert_eq!((john.status, john.case), (PersonStatus::Suspended, back));
 }
 
 /// What an exception lets be is verified as it is, and looked at again when the exception is over.

@@ -16,12 +16,20 @@ pub(super) fn routes() -> Vec<Route> {
         .takes(parameter(
             "header",
             "Idempotency-Key",
-            "The same key with the same file is the same batch.",
+            "The same key with the same file is the same batch, also once it was called off or has come to rest: the same file is \
+             sent anew under another key.",
             json!({"type": "string"}),
         ))
         .takes(parameter("query", "dry_run", "Only check the file.", json!({"type": "boolean"})))
         .says(200, json_answer("A dry run: the file is good; nothing was changed.", of("BatchReceipt")))
-        .says(202, json_answer("Recorded. Each line is worked on in its turn.", of("BatchReceipt")))
+        .says(
+            202,
+            json_answer(
+                "Recorded: each line is worked on in its turn. With `duplicate` it was recorded before, and `status` says where it \
+                 stands.",
+                of("BatchReceipt"),
+            ),
+        )
         .refuses(&[400, 401, 403, 409, 413, 415, 422]);
     open.body = Some(json!({"type": "string", "description":
         "A header `username,reason,revocation_type,preserve_data` in any order, then a line for each person. revocation_type is \
@@ -83,12 +91,14 @@ pub(super) fn schemas() -> Value {
     batch["properties"]["next"] = json!({"type": ["integer", "null"]});
     let accepted = object(
         &["line", "username", "case_id", "accepted"],
-        json!({"line": number, "username": text, "case_id": text, "accepted": flag, "already": flag}),
+        json!({"line": number, "username": text, "case_id": maybe_text, "accepted": flag, "already": flag}),
     );
+    let called_off = maybe(&named(json!({"by": text, "at": time, "reason": text, "lines": number})));
     json!({
         "Batch": batch,
         "BatchReceipt": named(json!({
-            "batch_id": text, "duplicate": flag, "held_by": maybe_text,
+            "batch_id": text, "duplicate": flag, "status": {"enum": BatchStatus::ALL}, "held_by": maybe_text,
+            "called_off": called_off,
             "lines": {"type": "array", "items": accepted}})),
     })
 }

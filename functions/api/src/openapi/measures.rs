@@ -7,7 +7,8 @@ fn person() -> Value {
     parameter("path", "id", "The person: login name or the HRIS's number.", json!({"type": "string"}))
 }
 
-fn key() -> Value {
+/// The number that the sender gives a request.
+pub(super) fn key() -> Value {
     let what = "The number of the request: the same number is the same request.";
     parameter("header", "Idempotency-Key", what, json!({"type": "string", "maxLength": 124}))
 }
@@ -130,7 +131,7 @@ pub(super) fn schemas() -> Value {
         "approval": named(approval), "cases": names, "archive_hold": maybe(&json!({"type": "object"}))});
     let known = json!({
         "username": text, "employee_id": text, "name": text, "employment": text, "department": text,
-        "manager": maybe(&text), "status": {"enum": ["active", "leaving", "left"]}, "contract_end": maybe(&date),
+        "manager": maybe(&text), "status": {"enum": ["active", "suspended", "leaving", "left"]}, "contract_end": maybe(&date),
         "legal_hold": maybe(&json!({"type": "object"}))});
     json!({
         "Explanation": explanation(),

@@ -41,6 +41,7 @@ fn person(username: &str, slack: Option<&str>) -> Person {
         username: username.parse().unwrap(),
         employee_id: format!("E-{username}").parse().unwrap(),
         email: format!("{username}@example.com"),
+        former_emails: Vec::new(),
         name: username.into(),
         employment: EmploymentType::Employee,
         role: "engineer".into(),

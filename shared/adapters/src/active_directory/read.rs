@@ -46,6 +46,7 @@ pub(super) const USER: &[&str] = &[
     "primaryGroupID",
     "accountExpires",
     "lastLogonTimestamp",
+    "whenCreated",
     "pwdLastSet",
     "adminCount",
     "servicePrincipalName",

@@ -3,7 +3,7 @@
 
 use super::{
     read::{USER, id_of, missing, people},
-    values::{DISABLED, instant},
+    values::{DISABLED, instant, written},
 };
 use crate::{
     ldap::{Entry, Search, Wanted, all},
@@ -32,6 +32,7 @@ fn seen(user: &Entry) -> Result<Seen, Fault> {
         employee_id: user.text("employeeID").map(str::to_owned),
         name: user.text("displayName").map(str::to_owned),
         last_login: user.number("lastLogonTimestamp").and_then(instant),
+        created_at: user.text("whenCreated").and_then(written),
         kind: if is_managed { Kind::Service } else { Kind::Person },
         privileged: Some(user.number("adminCount") == Some(1)),
         ..Seen::new(id_of(user)?, login, status)

@@ -63,6 +63,14 @@ pub(super) fn instant(filetime: i64) -> Option<Timestamp> {
     }
 }
 
+/// An instant as `whenCreated` is written: its digits down to the second, in UTC.
+pub(super) fn written(time: &str) -> Option<Timestamp> {
+    let (year, month, day) = (time.get(..4)?, time.get(4..6)?, time.get(6..8)?);
+    let (hour, minute, second) = (time.get(8..10)?, time.get(10..12)?, time.get(12..14)?);
+    let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    text.parse().ok().filter(|_| time.ends_with('Z'))
+}
+
 /// A password that nobody ever gets to know, as `unicodePwd` takes it: quoted, in UTF-16. All kinds of characters are in
 /// it, as the domain's rules may ask for them.
 pub(super) fn unknown_password() -> Result<Vec<u8>, Fault> {
@@ -97,6 +105,14 @@ mod tests {
     fn instants_count_from_1601() {
         assert_eq!(instant(133_000_000_000_000_000).unwrap().to_string(), "2022-06-18T04:26:40.000Z");
         assert_eq!((instant(0), instant(i64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn instants_that_are_written_out_are_in_utc() {
+        assert_eq!(written("20240501080000.0Z").unwrap().to_string(), "2024-05-01T08:00:00.000Z");
+        for wrong in ["", "2024", "20241301080000.0Z", "20240501080000.0+0200", "not an instant Z"] {
+            assert_eq!(written(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

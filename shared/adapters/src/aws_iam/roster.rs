@@ -52,6 +52,8 @@ async fn one(http: &Reader, user: User) -> Result<Option<Seen>, Fault> {
         last_login: user.password_last_used,
         created_at: user.create_date,
         kind: if automation { Kind::Service } else { Kind::Person },
+        // What is reported is the use of the password, and most who have keys have none.
+        without_login: true,
         privileged: groups.iter().any(|group| sounds_privileged(group)).then_some(true),
         ..Seen::new(user.user_id, user.user_name, status)
     }))

@@ -60,7 +60,7 @@ struct Enterprise {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireUser {
-    id: String,
+    pub(super) id: String,
     user_name: Option<String>,
     display_name: Option<String>,
     active: Option<Plain>,
@@ -107,8 +107,8 @@ pub(crate) struct User {
     /// Everything that is not of the common schema.
     pub(crate) more: Map<String, Value>,
     pub(super) display_name: Option<String>,
-    emails: Vec<String>,
-    number: Option<String>,
+    pub(super) emails: Vec<String>,
+    pub(super) number: Option<String>,
     external_id: Option<String>,
     pub(super) groups: Vec<Membership>,
 }

@@ -22,6 +22,12 @@ impl Concerned<'_> {
         self.subject.is_some_and(|person| person.username == *username)
     }
 
+    /// Whom the subject reports to, where they may be asked.
+    pub(crate) fn manager(&self) -> Option<&Username> {
+        let manager = self.subject.and_then(|person| person.manager.as_ref());
+        manager.filter(|manager| self.may_be_asked(manager))
+    }
+
     fn may_be_asked(&self, username: &Username) -> bool {
         let asked = self.requested_by == username.as_str();
         !self.is(username) && !asked && !self.gone.contains(username) && !self.barred.contains(username)

@@ -76,10 +76,17 @@ impl Approval {
         now: Timestamp,
     ) -> Self {
         let after = |seconds: u32| now.plus(Duration::from_secs(seconds.into()));
-        let asked = match need.only.is_empty() {
+        let mut asked = match need.only.is_empty() {
             true => panel(policy, 0, &need, concerned),
             false => need.only.iter().cloned().collect(),
         };
+        if let Some(manager) = concerned.manager()
+            && need.manager
+            && need.only.is_empty()
+            && !asked.contains(manager)
+        {
+            asked.push(manager.clone());
+        }
         Self {
             round,
             requested_by: concerned.requested_by.to_owned(),

@@ -133,7 +133,8 @@ pub struct Need {
     /// Who alone may decide, where somebody was named; empty for anybody entitled.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub only: BTreeSet<Username>,
-    /// Whether it is for the manager of whom it is about, named in `only`, whatever policy's lists say of them.
+    /// Whether the manager of whom it is about decides, whatever policy's lists say of them: alone where `only` names them, and
+    /// otherwise as well as whoever is entitled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub manager: bool,
 }

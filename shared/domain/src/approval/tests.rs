@@ -40,6 +40,7 @@ fn person(username: &str, manager: &str) -> Person {
         username: name(username),
         employee_id: "E-1".parse().unwrap(),
         email: format!("{username}@example.com"),
+        former_emails: Vec::new(),
         name: username.into(),
         employment: EmploymentType::Employee,
         role: "r".into(),
@@ -105,6 +106,27 @@ fn what_is_the_managers_is_decided_by_them_and_by_nobody_else() {
     assert_eq!(of(&about(&other), "eve", need()), Err(NotDecided::NotEntitled));
     let named = Need { manager: false, ..need() };
     assert_eq!(of(&about(&subject), "eve", named), Err(NotDecided::NotEntitled));
+}
+
+#[test]
+fn the_manager_decides_beside_the_others_where_they_are_asked_as_well() {
+    let mut policy = policy();
+    policy.levels.retain(|level| *level != Asked::Manager);
+    let subject = person("leaver", "eve");
+    let need = || Need { manager: true, ..Need::one() };
+    let approval = request(&policy, &about(&subject), need());
+    assert_eq!(approval.asked, [name("ann"), name("bob"), name("eve")]);
+    for who in ["eve", "bob", "sec"] {
+        let concerned = about(&subject);
+        let by = decider(&policy, who, &concerned);
+        let done = decide(&policy, &concerned, &approval, &by, Decision::Approve, "because", at(1));
+        assert_eq!(done.map(|done| done.status), Ok(ApprovalStatus::Approved), "{who}");
+    }
+    assert!(!request(&policy, &about(&subject), Need::one()).asked.contains(&name("eve")));
+    let gone = Concerned { gone: names(["eve"]), ..about(&subject) };
+    assert_eq!(request(&policy, &gone, need()).asked, [name("ann"), name("bob")]);
+    let listed = person("leaver", "bob");
+    assert_eq!(request(&policy, &about(&listed), need()).asked, [name("ann"), name("bob")]);
 }
 
 #[test]

@@ -40,8 +40,14 @@ pub(crate) fn lies_ahead(case: &CaseRecord, now: Timestamp) -> bool {
     case.status == CaseStatus::Recorded && case.effective_at > now
 }
 
-/// Whose line is done already, and by which case they stand where it would put them. A case whose time has not come is none of
-/// these.
+/// Whether a case stands in for no line: its time has not come, or it is held, and whoever decides about it may call it off.
+/// One that has begun goes on, whatever they decide.
+pub(crate) fn is_uncertain(case: &CaseRecord, now: Timestamp) -> bool {
+    lies_ahead(case, now) || (case.status == CaseStatus::Held && !case.has_begun())
+}
+
+/// Whose line is done already, and by which case they stand where it would put them. A case whose time has not come, or that
+/// may still be called off where it is held, is none of these.
 ///
 /// # Errors
 /// Where the store cannot be read.
@@ -58,7 +64,7 @@ pub async fn already(
     for some in there.chunks(AT_A_TIME) {
         let cases = try_join_all(some.iter().map(|(_, id)| store.case(id))).await?;
         for ((username, id), case) in some.iter().zip(cases) {
-            if !case.is_some_and(|case| lies_ahead(&case, now)) {
+            if !case.is_some_and(|case| is_uncertain(&case, now)) {
                 already.insert((*username).clone(), (*id).clone());
             }
         }

@@ -13,7 +13,7 @@ mod state;
 mod tests;
 
 pub use check::{Checked, already, check, in_order};
-pub use feed::{Look, Round, look};
+pub use feed::{Look, Round, Wants, look, share};
 pub use file::{BadLine, MAX_BYTES, MAX_LINES, NotABatch, parse};
 pub use policy::{BatchPolicy, First};
 pub use state::{LineState, States};
@@ -33,6 +33,8 @@ use std::time::Duration;
 pub const SOURCE: &str = "batch";
 /// Name of the lease under which batches are fed: one function at a time does it.
 pub const LEASE: &str = "batch";
+/// The action of the row by which a batch is called off.
+const CANCEL: &str = "cancel batch";
 /// How often a batch that is at rest is looked at again, while some of its cases wait for somebody.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 /// For how long a batch is looked at.
@@ -114,6 +116,9 @@ pub struct Batch {
     /// When the first line was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_at: Option<Timestamp>,
+    /// When lines were claimed last: whose turn is the longest ago comes next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
     /// When it came to rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -211,6 +216,7 @@ impl Batch {
             measure: hold.map(|hold| hold.measure),
             released: None,
             begun_at: None,
+            claimed_at: None,
             ended_at: None,
             run: 1,
             log,
@@ -249,6 +255,16 @@ impl Batch {
                 "batch": self.batch_id,
             }),
         })
+    }
+
+    /// The measure that security has to decide about before it goes on; `None` where it does not wait for that.
+    pub fn held_by(&self) -> Option<&MeasureId> {
+        self.measure.as_ref().filter(|_| self.status == BatchStatus::Held)
+    }
+
+    /// The row by which it was called off, as a whole or what was left of it.
+    pub fn called_off(&self) -> Option<&Happening> {
+        self.log.iter().rev().find(|line| line.action == CANCEL)
     }
 
     /// Whether nothing more can come of it.
@@ -301,7 +317,7 @@ impl Batch {
         let facts = json!({
             "reason": reason, "skipped": skipped, "recorded": batch.states.len() - skipped, "measure": batch.measure,
         });
-        batch.log.push(line_of(now, by, "cancel batch", Outcome::Success, facts));
+        batch.log.push(line_of(now, by, CANCEL, Outcome::Success, facts));
         if skipped == batch.states.len() {
             batch.status = BatchStatus::Cancelled;
             batch.ended_at = Some(now);

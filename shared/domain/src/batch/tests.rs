@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     brake::BrakePolicy,
-    case::{CaseStatus, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, SystemRecord, SystemStatus},
     intake,
     person::Person,
     policy::Policy,
@@ -123,6 +123,38 @@ fn whoever_is_suspended_still_leaves_and_whoever_leaves_is_not_suspended() {
     assert!(!stands("suspended", Mode::Leave) && stands("suspended", Mode::Suspend));
     for status in ["leaving", "left"] {
         assert!(stands(status, Mode::Leave) && stands(status, Mode::Suspend), "{status}");
+    }
+}
+
+fn case(status: CaseStatus, effective_at: Timestamp, let_run: bool) -> CaseRecord {
+    let digest = "0".repeat(64);
+    let row =
+        |kind: &str| json!({"kind": kind, "at": at(0), "actor": "a", "action": "b", "outcome": "success"});
+    let mut log = vec![row("revocation_triggered")];
+    log.extend(let_run.then(|| row("validation_completed")));
+    serde_json::from_value(json!({
+        "case_id": "case-9", "mode": "leave", "status": status, "person": {"username": "a.b", "employee_id": "E-a.b"},
+        "reason": "r", "policy_digest": digest, "created_at": at(0), "dates": {}, "effective_at": effective_at,
+        "trigger": {"source": "api", "event_id": "e", "by": "harper.hr", "kind": "termination", "at": at(0),
+            "received_at": at(0), "body": digest},
+        "dry_run": false, "emergency": false, "systems": [], "log": log, "version": 1,
+    }))
+    .unwrap()
+}
+
+/// What may still be called off stands in for no line; what has begun is only ever held to go on.
+#[test]
+fn a_case_that_may_come_to_nothing_stands_in_for_no_line() {
+    for status in CaseStatus::ALL {
+        for (due, let_run) in [(at(5), false), (at(5), true), (at(15), false)] {
+            let uncertain = match status {
+                CaseStatus::Recorded => due > at(10),
+                CaseStatus::Held => !let_run,
+                _ => false,
+            };
+            let is = check::is_uncertain(&case(status, due, let_run), at(10));
+            assert_eq!(is, uncertain, "{status:?}, due {due}, let run: {let_run}");
+        }
     }
 }
 
@@ -262,6 +294,53 @@ fn one_that_waits_for_somebody_is_looked_at_again_and_goes_on() {
 }
 
 #[test]
+fn room_goes_to_who_comes_first_and_then_in_turn_over_all_batches() {
+    let of =
+        |running, first, rest, turn: Option<i64>| Wants { running, first, rest, claimed_at: turn.map(at) };
+    // Ten thousand lines of an older batch keep neither anybody privileged nor a small batch waiting.
+    assert_eq!(share(4, &[of(0, 0, 9_996, Some(9)), of(0, 2, 1, None)]), [2, 2]);
+    assert_eq!(share(2, &[of(0, 0, 9_996, Some(9)), of(0, 2, 1, None)]), [0, 2]);
+    assert_eq!(share(50, &[of(49, 0, 9_000, Some(9)), of(0, 0, 3, None)]), [0, 1]);
+    // With one place for all, they take turns.
+    let waits = [of(0, 0, 9, Some(8)), of(0, 0, 9, Some(7)), of(0, 0, 9, Some(9))];
+    assert_eq!(share(1, &waits), [0, 1, 0]);
+    // What one does not need, the others have.
+    assert_eq!(share(10, &[of(0, 0, 1, None), of(1, 0, 99, None), of(0, 0, 0, None)]), [1, 8, 0]);
+    assert_eq!(share(2, &[of(5, 1, 1, None), of(0, 1, 1, None)]), [0, 0], "policy was made narrower");
+    assert_eq!(share(2, &[]), Vec::<usize>::new());
+}
+
+#[test]
+fn a_batch_asks_for_what_waits_and_holds_what_runs() {
+    let mut lines: Vec<Line> = (2..7)
+        .map(|number| Line { line: number, ..read(&format!("{HEADER}a,R,,\n")).unwrap().remove(0) })
+        .collect();
+    lines[0].first = true;
+    lines[1].first = true;
+    let running = of(5, None).round(&BTreeMap::new(), 1, at(1)).batch.unwrap();
+    let none = BTreeMap::new();
+    let wants = running.wants(&none, &lines);
+    assert_eq!(wants, Wants { running: 1, first: 1, rest: 3, claimed_at: Some(at(1)) });
+    let seen = [(0, LineState::Contained)].into();
+    assert_eq!(running.wants(&seen, &lines).running, 0, "whoever is contained leaves room for another");
+    let hold = Hold { measure: "measure-1".parse().unwrap(), people: 5, room: 2 };
+    assert_eq!(of(5, Some(hold)).wants(&none, &lines), Wants::default());
+}
+
+#[test]
+fn a_batch_says_what_holds_it_only_while_it_is_held_and_who_called_it_off() {
+    let hold = Hold { measure: "measure-1".parse().unwrap(), people: 3, room: 2 };
+    let held = of(3, Some(hold));
+    assert_eq!(held.held_by().map(MeasureId::as_str), Some("measure-1"));
+    let released =
+        Released { measure: "measure-1".parse().unwrap(), by: "sam.admin".into(), reason: "yes".into() };
+    let free = held.let_go(released, at(5));
+    assert!(free.held_by().is_none() && free.called_off().is_none());
+    let off = held.cancelled("taylor.admin", "too many", at(6)).unwrap();
+    assert_eq!((off.held_by(), off.called_off().map(|row| row.actor.as_str())), (None, Some("taylor.admin")));
+}
+
+#[test]
 fn nothing_is_said_about_the_end_before_there_is_a_base() {
     let running = of(100, None).round(&BTreeMap::new(), 20, at(0)).batch.unwrap();
     let none = running.progress(at(30));
@@ -288,6 +367,34 @@ proptest! {
         let text = serde_json::to_string(&states).unwrap();
         prop_assert_eq!(text.len(), letters.len() + 2);
         prop_assert_eq!(serde_json::from_str::<States>(&text).unwrap(), states);
+    }
+
+    /// However many batches ask for however much: no room is left while somebody waits, nobody gets more than they ask for,
+    /// nobody else goes before who comes first, and no batch gets ahead of another that waits.
+    #[test]
+    fn room_is_shared_to_the_last_place_and_evenly(
+        most in 0_usize..40,
+        asks in prop::collection::vec((0_usize..6, 0_usize..4, 0_usize..30, prop::option::of(0_i64..5)), 0..6),
+    ) {
+        let of = |(running, first, rest, turn): &(usize, usize, usize, Option<i64>)| Wants {
+            running: *running, first: *first, rest: *rest, claimed_at: turn.map(at),
+        };
+        let wants: Vec<Wants> = asks.iter().map(of).collect();
+        let given = share(most, &wants);
+        let sum = |of: fn(&Wants) -> usize| wants.iter().map(of).sum::<usize>();
+        let (first, all) = (sum(|of| of.first), sum(|of| of.first + of.rest));
+        let room = most.saturating_sub(sum(|of| of.running));
+        prop_assert_eq!(given.iter().sum::<usize>(), room.min(all));
+        for (one, got) in wants.iter().zip(&given) {
+            prop_assert!(*got <= one.first + one.rest);
+            prop_assert!(room < first || *got >= one.first);
+            prop_assert!(room >= first || *got <= one.first);
+        }
+        for (waits, had) in wants.iter().zip(&given).filter(|(of, got)| **got < of.first + of.rest) {
+            for (other, got) in wants.iter().zip(&given).filter(|(of, got)| **got > of.first) {
+                prop_assert!(other.running + got <= waits.running + had + 1);
+            }
+        }
     }
 
     /// Whatever is seen in whatever order: no more lines are claimed than there is room for, each once, in order, and none

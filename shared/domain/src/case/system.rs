@@ -100,7 +100,7 @@ pub struct SystemRecord {
     /// What is left to be destroyed once nobody can come back. No case does it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parked: Vec<Action>,
-    /// Why nothing that may lose data was done here, where the data has to be kept.
+    /// Why nothing that may lose data is done here, where the data has to be kept, and what was gone before that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preserved: Option<String>,
     /// How often it was tried.

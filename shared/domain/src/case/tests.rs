@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn system(status: SystemStatus) -> SystemRecord {
+fn case() -> CaseRecord {
     let subject = Subject { username: "john".parse().unwrap(), employee_id: "E1".parse().unwrap() };
     let at = Timestamp::from_millis(0).unwrap();
     let trigger = Trigger {
@@ -14,7 +14,7 @@ fn system(status: SystemStatus) -> SystemRecord {
         received_at: at,
         body: Digest::ZERO,
     };
-    let case = CaseRecord {
+    CaseRecord {
         case_id: "c".parse().unwrap(),
         mode: Mode::Leave,
         status: CaseStatus::Running,
@@ -44,8 +44,11 @@ fn system(status: SystemStatus) -> SystemRecord {
         findings: vec![],
         log: vec![],
         version: 1,
-    };
-    SystemRecord { status, ..SystemRecord::queued(&case, "okta".parse().unwrap()) }
+    }
+}
+
+fn system(status: SystemStatus) -> SystemRecord {
+    SystemRecord { status, ..SystemRecord::queued(&case(), "okta".parse().unwrap()) }
 }
 
 #[test]
@@ -56,4 +59,33 @@ fn only_verified_and_not_applicable_make_a_case_complete() {
         assert_eq!(complete, matches!(status, Verified | NotApplicable), "{status:?}");
     }
     assert_eq!(fold(&[system(AwaitingApproval), system(ManualTask)]), CaseStatus::AwaitingApproval);
+}
+
+/// Every try adds a row, and the status starts anew with each: one row that let it run is enough, for good.
+#[test]
+fn a_case_has_begun_once_it_was_let_run_whatever_becomes_of_its_status() {
+    let line = |kind, outcome| Happening {
+        kind,
+        at: Timestamp::from_millis(0).unwrap(),
+        actor: "leaver/plan".into(),
+        action: "validate".into(),
+        outcome,
+        risk: None,
+        facts: serde_json::Value::Null,
+    };
+    let mut record = case();
+    for (kind, outcome, begun) in [
+        (EventKind::RevocationTriggered, RowOutcome::Success, false),
+        (EventKind::ValidationCompleted, RowOutcome::Pending, false),
+        (EventKind::CaseReleased, RowOutcome::Success, false),
+        (EventKind::ValidationCompleted, RowOutcome::Success, true),
+        (EventKind::CaseForced, RowOutcome::Pending, true),
+        (EventKind::ValidationCompleted, RowOutcome::Pending, true),
+    ] {
+        record.log.push(line(kind, outcome));
+        for status in CaseStatus::ALL {
+            record.status = status;
+            assert_eq!(record.has_begun(), begun, "{kind:?} {status:?}");
+        }
+    }
 }

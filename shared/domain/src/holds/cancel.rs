@@ -16,7 +16,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotCancelled {
     /// It has begun.
-    #[error("it runs already: what it took away can be given back with a restore when it has come to rest")]
+    #[error("it has begun: what it took away can be given back with a restore when it has come to rest")]
     Runs,
     /// It is over.
     #[error("it is over: what it took away can be given back with a restore")]
@@ -35,6 +35,9 @@ pub enum NotCancelled {
 /// Why not.
 pub fn may_cancel(case: &CaseRecord) -> Result<(), NotCancelled> {
     match case.status {
+        // Nobody can decide that doubt away: this is the only way out of it.
+        CaseStatus::Held if is_in_doubt(case) => Ok(()),
+        CaseStatus::Recorded | CaseStatus::Held if case.has_begun() => Err(NotCancelled::Runs),
         CaseStatus::Held => Ok(()),
         CaseStatus::Recorded if case.trigger.is_of_measure() => {
             let measure = case.measure.as_ref().map(MeasureId::to_string);
@@ -47,6 +50,12 @@ pub fn may_cancel(case: &CaseRecord) -> Result<(), NotCancelled> {
         CaseStatus::Complete | CaseStatus::Rejected => Err(NotCancelled::Over),
         CaseStatus::Cancelled => Err(NotCancelled::Already),
     }
+}
+
+/// Whether nobody is asked about a held case, because its person is in doubt.
+fn is_in_doubt(case: &CaseRecord) -> bool {
+    let held = case.log.iter().rfind(|line| line.kind == EventKind::CaseHeld);
+    held.is_some_and(|line| line.facts["measure"].is_null())
 }
 
 /// Calls off a case that has not begun. A question that was about it alone is withdrawn with it.

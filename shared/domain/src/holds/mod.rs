@@ -1,6 +1,7 @@
 //! Held cases: stopped before anything was done, and what becomes of them. One that is protected waits for a measure of its
 //! own; those that the brake holds wait together for one. A case whose person is in doubt waits for nobody: no decision makes
-//! the doubt good, so that it can only be called off, and opened again for the right person.
+//! the doubt good, so that it can only be called off, and opened again for the right person. What has begun passed the first
+//! two already: tried again, it is not held for them once more, and nothing calls it off.
 
 mod batch;
 mod cancel;
@@ -34,7 +35,7 @@ const LIMIT: usize = 100;
 /// Tries against somebody else who changes the same record.
 const TRIES: usize = 4;
 /// Most cases that are gone back through to find where a person stood: far more than anybody has.
-const MAX_BACK: usize = 32;
+pub(crate) const MAX_BACK: usize = 32;
 /// Who asks for the release of many.
 const LEAVER: &str = "leaver";
 
@@ -218,7 +219,8 @@ async fn settle(
         };
         let mut changes = match case.filter(ours) {
             None => Vec::new(),
-            Some(case) if measure.approval.status == ApprovalStatus::Approved => {
+            // One that has begun is not called off any more, whatever was decided: only going on finishes it.
+            Some(case) if case.has_begun() || measure.approval.status == ApprovalStatus::Approved => {
                 vec![Change::Case(Box::new(let_go(&case, measure, held_for, now)))]
             }
             Some(case) => {
@@ -267,7 +269,7 @@ fn let_go(case: &CaseRecord, measure: &Measure, held_for: &str, now: Timestamp) 
         kind: EventKind::CaseReleased,
         at: now,
         actor: by,
-        action: "release".into(),
+        action: if measure.approval.status == ApprovalStatus::Approved { "release" } else { "go on" }.into(),
         outcome: Outcome::Success,
         risk: None,
         facts: json!({
@@ -288,8 +290,23 @@ async fn called_off(
     now: Timestamp,
 ) -> Result<Vec<Change>, StoreError> {
     let person = goes_back(store, case).await?;
-    let was = case.status;
+    let facts = json!({"reason": reason, "person_is": person.as_ref().map(|person| person.status)});
+    let case = cancelled(case, by, facts, now);
+    let mut changes = vec![Change::Case(Box::new(case))];
+    changes.extend(person.map(|person| Change::Person(Box::new(person))));
+    Ok(changes)
+}
+
+/// A case as it is once it was called off.
+pub(crate) fn cancelled(
+    case: &CaseRecord,
+    by: &str,
+    mut facts: serde_json::Value,
+    now: Timestamp,
+) -> CaseRecord {
     let mut case = case.clone();
+    facts["was"] = json!(case.status);
+    facts["measure"] = json!(case.measure);
     case.status = CaseStatus::Cancelled;
     case.checkpoint_size = None;
     case.closed_at = Some(now);
@@ -300,15 +317,10 @@ async fn called_off(
         action: "cancel".into(),
         outcome: Outcome::Success,
         risk: None,
-        facts: json!({
-            "reason": reason, "was": was, "measure": case.measure,
-            "person_is": person.as_ref().map(|person| person.status),
-        }),
+        facts,
     });
     case.version += 1;
-    let mut changes = vec![Change::Case(Box::new(case))];
-    changes.extend(person.map(|person| Change::Person(Box::new(person))));
-    Ok(changes)
+    case
 }
 
 /// The person as they stood before this case, where it is the one that changed it last. Cases before it that were called

@@ -4,7 +4,7 @@ use super::{Receipt, Refused, Request, mark, open, take};
 use crate::{
     batch::{
         Batch, Line,
-        check::{lies_ahead, stands_by},
+        check::{is_uncertain, stands_by},
     },
     holds, measures,
     person::Person,
@@ -15,8 +15,8 @@ use crate::{
 use serde_json::json;
 
 /// Records the case of a line and starts its execution. Where its person is leaving, has left, or is suspended as the line asks,
-/// by another case, that is the line's case as well, unless its time has not come: whoever is to go today does not stay because
-/// they were to go later.
+/// by another case, that is the line's case as well, unless its time has not come, or it is held: whoever is to go today does not
+/// stay because they were to go later, or because the case by which they were to go is called off.
 /// Everything may be repeated; the receipt names the line's case.
 ///
 /// # Errors
@@ -33,14 +33,14 @@ pub async fn submit_line(
     let plain = Request::plain(trigger, line.mode, line.reason.clone(), now);
     let request = Request { preserve_data: line.preserve_data, ..plain };
     let held = store.measures_of(&person.username).await?;
-    let later = match &person.case {
+    let uncertain = match &person.case {
         Some(case) => store.case(case).await?,
         None => None,
     };
-    let later = later.filter(|case| lies_ahead(case, now));
-    let later = later.map(|case| case.case_id);
+    let uncertain = uncertain.filter(|case| is_uncertain(case, now));
+    let uncertain = uncertain.map(|case| case.case_id);
     let opening = |person: &Person| {
-        if stands_by(person, line.mode).is_some() && person.case != later {
+        if stands_by(person, line.mode).is_some() && person.case != uncertain {
             let mark = mark(&request.trigger, person.case.clone(), now);
             return Opening { mark, person: None, case: None, measure: None, ahead: None };
         }

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 /// Most permissions of one case.
 const MAX_PERMISSIONS: usize = 200;
+/// Most cases of one leaving.
+const MOST_BEFORE: usize = 8;
 
 /// What is to come back.
 #[derive(Debug, Clone)]
@@ -38,8 +40,25 @@ pub struct Reactivation {
     pub effective_at: Timestamp,
 }
 
-/// The case that is restored, and its systems.
+/// A case that is restored, and its systems.
 type Earlier = (CaseRecord, Vec<SystemRecord>);
+
+/// The cases of one leaving, the newest first: this one, and those before it by which somebody was shut already when it was
+/// recorded. What such a one took is nothing that a later one could find.
+///
+/// # Errors
+/// Where the store cannot say what a case is.
+pub async fn leaving(store: &dyn CaseStore, last: &CaseId) -> Result<Vec<CaseRecord>, StoreError> {
+    let mut all: Vec<CaseRecord> = Vec::new();
+    let mut next = Some(last.clone());
+    while let Some(id) = next.filter(|_| all.len() < MOST_BEFORE) {
+        let Some(case) = store.case(&id).await? else { break };
+        let was = case.person_was.as_ref().filter(|was| was.status != PersonStatus::Active);
+        next = was.and_then(|was| was.case.clone());
+        all.push(case);
+    }
+    Ok(all)
+}
 
 /// Records a case that gives access back and starts its execution, where its time has come. Everything may be repeated.
 ///
@@ -53,20 +72,22 @@ pub async fn reactivate(
     wanted: &Reactivation,
     now: Timestamp,
 ) -> Result<(Receipt, Option<StoreError>), Refused> {
-    let earlier = match &wanted.restores {
-        None => None,
-        Some(id) => {
-            let case = store.case(id).await?;
-            let case = case.ok_or_else(|| Refused::NotRestorable(format!("There is no case {id}.")))?;
-            Some((case, store.systems(id).await?))
+    let mut earlier: Vec<Earlier> = Vec::new();
+    if let Some(id) = &wanted.restores {
+        for case in leaving(store, id).await? {
+            let systems = store.systems(&case.case_id).await?;
+            earlier.push((case, systems));
         }
-    };
+        if earlier.is_empty() {
+            return Err(Refused::NotRestorable(format!("There is no case {id}.")));
+        }
+    }
     let opens = CaseId::of_trigger(&wanted.trigger.source, &wanted.trigger.event_id);
     // What was recorded is not judged again: by now the earlier case may be another one than it was.
     if store.case(&opens).await?.is_none() {
-        check(person, policy, wanted, earlier.as_ref()).map_err(Refused::NotRestorable)?;
+        check(person, policy, wanted, earlier.first()).map_err(Refused::NotRestorable)?;
     }
-    let opening = |person: &Person| open(person, wanted, earlier.as_ref(), policy, now);
+    let opening = |person: &Person| open(person, wanted, &earlier, policy, now);
     take(store, workflow, policy, person, &wanted.trigger, &opening, now).await
 }
 
@@ -87,7 +108,7 @@ fn check(
             return Err(format!("{id} is no case that takes access away: {unchanged}."));
         }
         match case.status {
-            CaseStatus::Recorded | CaseStatus::Held => {
+            CaseStatus::Recorded | CaseStatus::Held if !case.has_begun() => {
                 return Err(format!("{id} has not begun: {unchanged}. Call it off instead."));
             }
             CaseStatus::Cancelled | CaseStatus::Rejected => {
@@ -108,38 +129,48 @@ fn check(
     }
 }
 
-/// Whether a case may have changed something in one of its systems, or still may.
+/// Whether a case may have changed something in one of its systems, or still may: an attempt that is under way writes once it
+/// has seen that nobody came back.
 fn touched(case: &CaseRecord, system: &SystemRecord) -> bool {
-    use SystemStatus::{Failed, ManualTask, Queued, Revoked, Running, Verified};
+    use SystemStatus::{AwaitingApproval, Failed, ManualTask, Queued, Revoked, Running, Verified};
     let by_hand = system.task.as_ref().is_some_and(|task| task.closed.is_some());
+    // Of one that is tried again, too: an earlier attempt may have come far.
+    let is_open = match case.status {
+        CaseStatus::Recorded | CaseStatus::Held => case.has_begun(),
+        status => matches!(status, CaseStatus::Running | CaseStatus::AwaitingApproval),
+    };
+    let goes_on = is_open && !case.is_closing();
     match system.status {
-        Queued => case.status == CaseStatus::Running && !case.is_closing(),
+        Queued | AwaitingApproval => goes_on,
         Running | Revoked | Verified => true,
-        Failed | ManualTask => system.before.is_some() || by_hand,
+        Failed => goes_on || system.before.is_some() || by_hand,
+        ManualTask => system.before.is_some() || by_hand,
         _ => by_hand,
     }
 }
 
-fn systems(wanted: &Reactivation, earlier: Option<&Earlier>) -> Vec<SystemId> {
-    let restored = earlier.into_iter().flat_map(|(case, systems)| {
+fn systems(wanted: &Reactivation, earlier: &[Earlier]) -> Vec<SystemId> {
+    let restored = earlier.iter().flat_map(|(case, systems)| {
         systems.iter().filter(|system| touched(case, system)).map(|system| &system.system)
     });
     let given = wanted.permissions.iter().map(|permission| &permission.system);
     restored.chain(given).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// What the earlier case left to be destroyed once nobody can come back: somebody does, so that it never will be.
-fn parked(earlier: Option<&Earlier>) -> Vec<serde_json::Value> {
-    let systems = earlier.into_iter().flat_map(|(_, systems)| systems);
-    let all = systems.flat_map(|record| record.parked.iter().map(move |action| (record, action)));
-    all.map(|(record, action)| json!({"system": record.system, "label": action.label})).collect()
+/// What the earlier cases left to be destroyed once nobody can come back: somebody does, so that it never will be.
+fn parked(earlier: &[Earlier]) -> Vec<serde_json::Value> {
+    let systems = earlier.iter().flat_map(|(_, systems)| systems);
+    let all = systems
+        .flat_map(|record| record.parked.iter().map(move |action| (&record.system, action.label.as_str())));
+    let named = all.collect::<BTreeSet<_>>().into_iter();
+    named.map(|(system, label)| json!({"system": system, "label": label})).collect()
 }
 
 /// The opening of such a case: pure, so that a repeat writes the same.
 fn open(
     person: &Person,
     wanted: &Reactivation,
-    earlier: Option<&Earlier>,
+    earlier: &[Earlier],
     policy: &Policy,
     now: Timestamp,
 ) -> Opening {
@@ -193,10 +224,15 @@ fn open(
     };
     let queued = systems.into_iter().map(|system| SystemRecord::queued(&case, system)).collect();
     // Only the case by which they left lets them come back; whoever leaves under another one goes on leaving.
-    let left_by = earlier.filter(|(case, _)| case.mode.shuts()).map(|(case, _)| &case.case_id);
+    let left_by = earlier.first().filter(|(case, _)| case.mode.shuts()).map(|(case, _)| &case.case_id);
     let returns =
         left_by.is_some() && person.case.as_ref() == left_by && person.status != PersonStatus::Active;
-    let returning = returns.then(|| Person {
+    // Whoever is hired anew while they are here for an emergency is here by that from now on, and no longer by the emergency.
+    let stays = left_by.is_some()
+        && wanted.by_role
+        && wanted.measure.is_none()
+        && person.status == PersonStatus::Active;
+    let returning = (returns || stays).then(|| Person {
         status: PersonStatus::Active,
         case: Some(case_id.clone()),
         version: person.version + 1,

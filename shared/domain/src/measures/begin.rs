@@ -6,7 +6,7 @@ use crate::{
     holds,
     id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
-    measure::{ArchiveHold, Measure, MeasureStatus, Permission, What},
+    measure::{ArchiveHold, ExceptionKind, Measure, MeasureStatus, Permission, What},
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, StoreError, Workflow},
@@ -63,6 +63,7 @@ fn in_the_way(measure: &Measure, person: &Person) -> Option<&'static str> {
     match measure.what {
         What::Grant { .. } if !stays => Some("the person is suspended, leaving, or has left"),
         What::BreakGlass { .. } if stays => Some("the person has their access again"),
+        What::Rehire { .. } if person.status == PersonStatus::Suspended => Some("the person is suspended"),
         _ => None,
     }
 }
@@ -143,7 +144,10 @@ impl Begin<'_> {
     }
 
     /// An exception is in force; the one that it renews, if any, is over with the same write.
-    async fn except(&self, measure: Measure, renews: Option<MeasureId>) -> Result<Measure, StoreError> {
+    async fn except(&self, mut measure: Measure, renews: Option<MeasureId>) -> Result<Measure, StoreError> {
+        if matches!(measure.what, What::Exception { what: ExceptionKind::RetentionHold, .. }) {
+            measure.archive_hold = Some(ArchiveHold::wanted(self.now));
+        }
         let mut others = Vec::new();
         let renewed = match &renews {
             Some(id) => self.store.measure(id).await?,
@@ -215,8 +219,10 @@ impl Begin<'_> {
     }
 
     async fn extend(&self, measure: Measure, mut person: Person, until: Date) -> Result<Measure, StoreError> {
-        let was = person.contract_end;
-        if was.is_some_and(|end| until <= end) {
+        let Some(was) = person.contract_end else {
+            return self.in_vain(measure, "the contract has no end any more").await;
+        };
+        if until <= was {
             return self.in_vain(measure, "the contract ends later than this already").await;
         }
         person.contract_end = Some(until);

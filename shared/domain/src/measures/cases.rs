@@ -51,13 +51,13 @@ pub(super) fn trigger(
     })
 }
 
-/// Opens the case that takes back: these permissions, or everything. Whoever repeats it opens it once.
+/// Opens the case that takes back: these permissions of a partial case, or whatever its mode takes. Whoever repeats it opens it once.
 pub(super) async fn take_back(
     store: &dyn CaseStore,
     workflow: &dyn Workflow,
     policy: &Policy,
     measure: &Measure,
-    permissions: Option<BTreeSet<Permission>>,
+    (mode, permissions): (Mode, BTreeSet<Permission>),
     now: Timestamp,
 ) -> Result<CaseId, StoreError> {
     let username = measure.username().ok_or_else(|| StoreError::Corrupt("it is about nobody".into()))?;
@@ -65,10 +65,9 @@ pub(super) async fn take_back(
     let person = person.ok_or_else(|| StoreError::Corrupt(format!("{username} is not known any more")))?;
     let kind = format!("{}_ended", measure.what.name());
     let trigger = trigger(measure, "end", &kind, now)?;
-    let mode = if permissions.is_some() { Mode::Partial } else { Mode::Leave };
     let reason = format!("{} of {} is over: {}", measure.what.name(), measure.measure_id, measure.reason);
     let request = intake::Request {
-        permissions: permissions.unwrap_or_default(),
+        permissions,
         measure: Some(measure.measure_id.clone()),
         ..intake::Request::plain(trigger, mode, reason, now)
     };

@@ -2,10 +2,11 @@
 
 use super::{Given, TRIES, again, cases, line, to_take};
 use crate::{
-    case::{CaseRecord, CaseStatus, SystemRecord},
+    case::{CaseRecord, CaseStatus, Mode, SystemRecord},
+    id::CaseId,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
-    measure::{ExceptionKind, Measure, MeasureStatus, Permission, What},
+    measure::{ArchiveHold, ExceptionKind, Measure, MeasureStatus, Permission, What},
     person::{Person, PersonStatus},
     plan::{Action, ActionKind},
     policy::Policy,
@@ -25,6 +26,9 @@ const SOON: Duration = Duration::from_secs(10);
 /// After this long at most, one is looked at again whose case that takes back hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
 
+/// Most cases since an emergency began, of those by which somebody stands where they do.
+const MOST_BEFORE: usize = 8;
+
 /// What a measure works with.
 struct End<'a> {
     store: &'a dyn CaseStore,
@@ -37,8 +41,8 @@ struct End<'a> {
 enum Back {
     /// Nothing, and why.
     Nothing(Value),
-    /// These permissions, or everything.
-    Take(Option<BTreeSet<Permission>>),
+    /// What a case of this mode takes; of a partial one, these permissions.
+    Take(Mode, BTreeSet<Permission>),
     /// It is not yet known.
     Wait,
 }
@@ -89,6 +93,10 @@ impl End<'_> {
             What::Grant { .. } | What::BreakGlass { .. } => false,
             _ => true,
         };
+        if matches!(measure.what, What::Exception { what: ExceptionKind::RetentionHold, .. }) {
+            // The archive stays held where something else still keeps it.
+            measure.archive_hold = Some(ArchiveHold::wanted(self.now));
+        }
         if nothing_to_take {
             return self.ended(measure, Outcome::Success, json!({"cases": []})).await;
         }
@@ -109,15 +117,16 @@ impl End<'_> {
         }
         let back = match &measure.what {
             What::Grant { .. } => self.grant(&measure).await?,
-            What::BreakGlass { .. } => self.break_glass(&measure).await?,
+            What::BreakGlass { case } => self.break_glass(&measure, case).await?,
             _ => self.forwarding(&measure).await?,
         };
         match back {
             Back::Wait => self.later(measure, SOON).await,
             Back::Nothing(why) => self.ended(measure, Outcome::Success, why).await,
-            Back::Take(permissions) => {
+            Back::Take(mode, permissions) => {
                 let (store, workflow, policy) = (self.store, self.workflow, self.policy);
-                let case = cases::take_back(store, workflow, policy, &measure, permissions, self.now).await?;
+                let takes = (mode, permissions);
+                let case = cases::take_back(store, workflow, policy, &measure, takes, self.now).await?;
                 measure.cases.push(case);
                 self.write(measure).await
             }
@@ -200,11 +209,15 @@ impl End<'_> {
             // Who is suspended has not left: their mail goes on as it is.
             matches!(person.status, PersonStatus::Active | PersonStatus::Suspended)
         });
-        Ok(if stays { Back::Nothing(json!({"why": "the person has not left"})) } else { Back::Take(None) })
+        if stays {
+            return Ok(Back::Nothing(json!({"why": "the person has not left"})));
+        }
+        Ok(Back::Take(Mode::Leave, BTreeSet::new()))
     }
 
-    /// Everything goes again, unless the person has meanwhile got their access back for good.
-    async fn break_glass(&self, measure: &Measure) -> Result<Back, StoreError> {
+    /// It goes again as the restored case had taken it, so that whoever was suspended is suspended and has not left; unless the
+    /// person has meanwhile got their access back for good.
+    async fn break_glass(&self, measure: &Measure, restored: &CaseId) -> Result<Back, StoreError> {
         if self.still_gives(measure).await? {
             return Ok(Back::Wait);
         }
@@ -222,7 +235,29 @@ impl End<'_> {
                 return Ok(Back::Nothing(json!({"given_for_good_by": other.measure_id})));
             }
         }
-        Ok(Back::Take(None))
+        if let Some(case) = self.hired_anew(measure, restored).await? {
+            return Ok(Back::Nothing(json!({"given_for_good_by": case})));
+        }
+        let restored = self.store.case(restored).await?;
+        // Where nothing is known of it, access is shut and nothing else is done.
+        let mode = restored.map_or(Mode::Suspend, |case| case.mode);
+        Ok(Back::Take(mode, BTreeSet::new()))
+    }
+
+    /// The case by which the HRIS had them hired anew meanwhile, if it did. Whatever shut them since goes on for itself.
+    async fn hired_anew(&self, measure: &Measure, restored: &CaseId) -> Result<Option<CaseId>, StoreError> {
+        let mut next = self.person(measure).await?.and_then(|person| person.case);
+        for _ in 0..MOST_BEFORE {
+            let Some(id) = next else { break };
+            let Some(case) = self.store.case(&id).await? else { break };
+            let called_off = matches!(case.status, CaseStatus::Cancelled | CaseStatus::Rejected);
+            let anew = case.mode == Mode::Reactivate && case.by_role && case.measure.is_none();
+            if anew && !called_off && case.restores.as_ref() == Some(restored) {
+                return Ok(Some(id));
+            }
+            next = case.person_was.and_then(|was| was.case);
+        }
+        Ok(None)
     }
 
     async fn grant(&self, measure: &Measure) -> Result<Back, StoreError> {
@@ -239,7 +274,7 @@ impl End<'_> {
                 json!({"why": "others still give it, it was held before, or it was not given"}),
             ));
         }
-        Ok(Back::Take(Some(take)))
+        Ok(Back::Take(Mode::Partial, take))
     }
 
     /// The permissions of a grant, with what was read before them.

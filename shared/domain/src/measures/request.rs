@@ -4,7 +4,7 @@ use super::TRIES;
 use crate::{
     approval::{Approval, ApprovalStatus, Concerned, Need, entitlement},
     case::{CaseStatus, Happening, Mode, Subject},
-    deciding,
+    contracts, deciding,
     digest::Digest,
     id::{CaseId, MeasureId, Username},
     intake,
@@ -110,8 +110,8 @@ pub async fn request(
     let by = asked.requested_by.as_str();
     let concerned = Concerned { subject: Some(&person), requested_by: by, gone, barred: BTreeSet::new() };
     check_named(policy, &asked, &concerned)?;
-    let manager = manager_of(store, &asked, &person, &concerned).await?;
-    let measure = asked_for(policy, &asked, &person, &concerned, manager, now);
+    let need = need(store, &asked, &concerned).await?;
+    let measure = asked_for(policy, &asked, &person, &concerned, need, now);
     let measure = match store.commit(&[Change::Measure(Box::new(measure.clone()))]).await {
         Ok(()) => measure,
         // The same request came twice at once.
@@ -164,21 +164,11 @@ fn asked_for(
     asked: &Asked,
     person: &Person,
     concerned: &Concerned<'_>,
-    manager: Option<Username>,
+    need: Need,
     now: Timestamp,
 ) -> Measure {
     let subject = Subject { username: person.username.clone(), employee_id: person.employee_id.clone() };
     let covers = measure::digest(&asked.what, Some(&subject), &asked.reason, asked.until);
-    let need = match asked.what {
-        What::HoldRelease
-        | What::Exception { what: ExceptionKind::RetentionHold, .. }
-        | What::Release { .. }
-        | What::Batch { .. } => Need::security(),
-        _ => match manager {
-            Some(manager) => Need::manager(manager),
-            None => Need { only: asked.only.clone(), ..Need::one() },
-        },
-    };
     let approval = Approval::ask(&policy.approvals, concerned, covers, need, 1, now);
     let line = Happening {
         kind: EventKind::MeasureRequested,
@@ -257,6 +247,10 @@ fn check_kind(
         }
         What::HoldRelease if person.legal_hold.is_none() => Err(conflict("There is no legal hold on them.")),
         What::Rehire { .. } if stays => Err(conflict("They have not left: there is nobody to hire anew.")),
+        What::Rehire { case } if person.status == PersonStatus::Suspended => Err(conflict(format!(
+            "They are suspended, and have not left. A suspension ends with a restore of its case (leaver restore --case {case}), or with \
+             a termination."
+        ))),
         What::Hold | What::Release { .. } | What::Batch { .. } => {
             Err(invalid("This is not asked for in this way."))
         }
@@ -308,7 +302,13 @@ pub(super) fn today(now: Timestamp) -> Date {
 
 fn check_extension(person: &Person, until: Date, now: Timestamp) -> Result<(), Problem> {
     let today = today(now);
-    if let Some(end) = person.contract_end.filter(|end| until <= *end) {
+    let Some(end) = person.contract_end else {
+        return Err(conflict(
+            "Their contract has no end, so that there is nothing to extend: an extension would give it one. If it is to end, HR tells \
+             its last day as `contract_end` in an event `user_updated`.",
+        ));
+    };
+    if until <= end {
         return Err(invalid(format!("The contract ends on {end} as it is: name a later day.")));
     }
     let last = today.checked_add(MAX_EXTENSION.days()).unwrap_or(Date::MAX);
@@ -369,21 +369,40 @@ async fn check_case(
     Ok(())
 }
 
-/// Whose it is to let somebody back who was suspended for not having logged in: their manager's, who knows why they were away. `None`
-/// for every other request, and where there is no manager who could decide.
-async fn manager_of(
-    store: &dyn CaseStore,
-    asked: &Asked,
-    person: &Person,
-    concerned: &Concerned<'_>,
-) -> Result<Option<Username>, StoreError> {
-    let What::Restore { case } = &asked.what else { return Ok(None) };
-    let case = store.case(case).await?;
-    if case.is_none_or(|case| case.trigger.kind != intake::INACTIVE || case.mode != Mode::Suspend) {
-        return Ok(None);
+/// What a decision takes. It is their manager's alone to let somebody back who was suspended for not having logged in, as they know why
+/// they were away; and the manager decides as well, beside policy's approvers, whether somebody whose contract ends goes on.
+async fn need(store: &dyn CaseStore, asked: &Asked, concerned: &Concerned<'_>) -> Result<Need, StoreError> {
+    let named = Need { only: asked.only.clone(), ..Need::one() };
+    Ok(match &asked.what {
+        What::HoldRelease
+        | What::Exception { what: ExceptionKind::RetentionHold, .. }
+        | What::Release { .. }
+        | What::Batch { .. } => Need::security(),
+        What::Restore { case } => {
+            let is_theirs = is_of_inactivity(store, case).await?;
+            let manager = concerned.manager().filter(|_| is_theirs);
+            manager.map_or(named, |manager| Need::manager(manager.clone()))
+        }
+        What::Extension { .. } => Need { manager: asked.requested_by.as_str() == contracts::ASKING, ..named },
+        _ => named,
+    })
+}
+
+/// Whether a case suspended somebody for not having logged in, or, at the end of emergency access, did so again.
+async fn is_of_inactivity(store: &dyn CaseStore, case: &CaseId) -> Result<bool, StoreError> {
+    let mut case = store.case(case).await?;
+    while let Some(of) = case.filter(|of| of.mode == Mode::Suspend) {
+        if of.trigger.kind == intake::INACTIVE {
+            return Ok(true);
+        }
+        let ended = match of.ends() {
+            Some(measure) => store.measure(measure).await?,
+            None => None,
+        };
+        let Some(What::BreakGlass { case: restored }) = ended.map(|measure| measure.what) else { break };
+        case = store.case(&restored).await?;
     }
-    let fit = |manager: &Username| *manager != asked.requested_by && !concerned.gone.contains(manager);
-    Ok(person.manager.clone().filter(fit))
+    Ok(false)
 }
 
 /// Whether whoever is named can decide at all.
@@ -439,8 +458,8 @@ pub async fn hold(
             requested_by: asked.requested_by.as_str(),
             ..Concerned::default()
         };
-        let mut measure = asked_for(policy, &asked, &person, &concerned, None, now);
-        measure.approval.need.approvers = 0;
+        let nobody = Need { approvers: 0, ..Need::one() };
+        let mut measure = asked_for(policy, &asked, &person, &concerned, nobody, now);
         measure.approval.asked.clear();
         measure.approval.status = ApprovalStatus::Approved;
         measure.status = MeasureStatus::Active;

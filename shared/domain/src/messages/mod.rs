@@ -175,6 +175,7 @@ fn takes(approval: &Approval) -> String {
     let who = match (only.is_empty(), need.security) {
         (false, _) => format!("{} and nobody else", names(&only)),
         (true, true) => "somebody of the security team".to_owned(),
+        (true, false) if need.manager => "an approver, or their manager".to_owned(),
         (true, false) => "an approver".to_owned(),
     };
     match need.approvers {

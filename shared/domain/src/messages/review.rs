@@ -18,6 +18,9 @@ pub fn of_review(review: &Review) -> Message {
             format!("ALARM: what {person} did before their access was taken has to be looked at")
         }
         ReviewKind::TransferFailed => format!("What {person} owned has to be given to somebody by hand"),
+        ReviewKind::ContractNotEnded => {
+            format!("{person} keeps their access although their contract is over")
+        }
         ReviewKind::Reappeared => format!("ALARM: access of {person} is there again after it had been taken"),
     };
     let not_by_is = match review.kind {
@@ -26,7 +29,8 @@ pub fn of_review(review: &Review) -> Message {
         | ReviewKind::Reappeared
         | ReviewKind::LateRisk
         | ReviewKind::TransferFailed
-        | ReviewKind::CanaryAlive => "Not to be reviewed by",
+        | ReviewKind::CanaryAlive
+        | ReviewKind::ContractNotEnded => "Not to be reviewed by",
     };
     let owners: Vec<_> = review.owners.iter().cloned().collect();
     let not_by: Vec<_> = review.not_by.iter().map(String::as_str).collect();

@@ -9,6 +9,7 @@ use crate::{
     id::{CaseId, EventId, Username},
     intake,
     ledger::EventKind,
+    people,
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, EventMark, Opening, Recorded, StoreError, Workflow},
@@ -260,6 +261,14 @@ async fn again(
             format!("{username} is here again: the account is theirs."),
         ));
     }
+    if let Some(other) = people::also_addressed(desk.cases, &person).await? {
+        let detail = format!(
+            "{} has the same e-mail address as {username}: what systems find by it would be taken from them. Disable the account \
+             in its system by hand, or have HR correct one of the addresses (`user_updated`) and decide again.",
+            other.username
+        );
+        return Err(refused(409, "address-reused", detail));
+    }
     let request = leave(trigger, reason, desk.now);
     let taken = intake::submit(desk.cases, desk.workflow, desk.policy, &person, &request, desk.now).await;
     match taken {
@@ -327,6 +336,7 @@ fn stand_in(username: &Username, orphan: &Orphan) -> Result<Person, crate::id::B
         username: username.clone(),
         employee_id: username.as_str().parse()?,
         email: orphan.account.email.clone().unwrap_or_default(),
+        former_emails: Vec::new(),
         name: orphan.account.login.clone(),
         employment: crate::person::EmploymentType::Service,
         role: String::new(),

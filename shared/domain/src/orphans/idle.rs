@@ -1,9 +1,11 @@
 //! Who has not logged in anywhere for long: judged by the rosters of the systems that policy names, and only where they say enough.
-//! Somebody of whom no system reports a login is not judged, and neither is whoever's accounts are all new.
+//! An account that was never used counts from its creation where its system reports others' logins. Of whom nothing of this is known
+//! is not judged, and neither is whoever's accounts are all new.
 
 use super::matching::Class;
 use crate::{
     id::{SystemId, Username},
+    inventory::AccountStatus,
     person::{EmploymentType, Person, PersonStatus},
     policy::Policy,
     roster::{Kind, Seen},
@@ -75,6 +77,8 @@ impl Inactivity {
 pub struct Use {
     /// The newest login that any of them reports, and which.
     pub last: Option<(Timestamp, SystemId)>,
+    /// When the oldest of the accounts was made that work and were never logged in to, and where: only of systems that report logins.
+    pub unused: Option<(Timestamp, SystemId)>,
     /// When the oldest of the accounts was made, as far as a system says.
     pub since: Option<Timestamp>,
     /// Whether there is an account that works.
@@ -88,15 +92,27 @@ pub fn gather<'a>(
 ) -> BTreeMap<Username, Use> {
     let mut all: BTreeMap<Username, Use> = BTreeMap::new();
     for (system, roster) in rosters {
+        // Where no login of anybody is reported, none of somebody is no data.
+        let telling: BTreeSet<&Option<String>> = roster
+            .iter()
+            .filter(|(seen, _)| seen.last_login.is_some())
+            .map(|(seen, _)| &seen.realm)
+            .collect();
         for (seen, class) in roster.iter().filter(|(seen, _)| seen.kind == Kind::Person) {
             let people: Vec<&Username> = match class {
                 Class::Unclear { usernames } => usernames.iter().collect(),
                 other => other.username().into_iter().collect(),
             };
+            let works = seen.status == AccountStatus::Active;
+            let is_sure = !matches!(class, Class::Unclear { .. });
+            let tells = telling.contains(&seen.realm) && !seen.without_login;
+            let never = works && is_sure && tells && seen.last_login.is_none();
             for username in people {
                 let used = all.entry(username.clone()).or_default();
-                used.works |= seen.status == crate::inventory::AccountStatus::Active;
+                used.works |= works;
                 used.since = [used.since, seen.created_at].into_iter().flatten().min();
+                let made = seen.created_at.filter(|_| never).map(|at| (at, system.clone()));
+                used.unused = [used.unused.take(), made].into_iter().flatten().min();
                 if let Some(at) = seen.last_login
                     && used.last.as_ref().is_none_or(|(last, _)| *last < at)
                 {
@@ -116,8 +132,10 @@ pub enum Verdict {
     InUse,
     /// Their accounts are suspended.
     Idle {
-        /// Their newest login.
-        last_login: Timestamp,
+        /// Their newest login; where there never was one, when the account was made.
+        since: Timestamp,
+        /// Whether there ever was a login.
+        ever: bool,
         /// Where that was.
         system: SystemId,
         /// How many whole days ago.
@@ -125,12 +143,12 @@ pub enum Verdict {
     },
     /// They would be, but for this: listed, and not touched.
     Listed {
-        /// Their newest login.
-        last_login: Timestamp,
+        /// Since when they have been idle.
+        since: Timestamp,
         /// Why not.
         why: String,
     },
-    /// No system reports a login of them.
+    /// No system reports a login of them, or says that there never was one.
     NoData,
     /// Their accounts are younger than the time after which somebody is inactive.
     New,
@@ -149,23 +167,25 @@ pub fn judge(
     let Some(used) = used.filter(|used| used.works && person.status == PersonStatus::Active) else {
         return Verdict::NotConcerned;
     };
-    let Some((last_login, system)) = used.last.clone() else {
-        let new = used.since.is_some_and(|since| now.since(since) < rules.time());
-        return if new { Verdict::New } else { Verdict::NoData };
+    let is_new = used.since.is_some_and(|since| now.since(since) < rules.time());
+    let ever = used.last.is_some();
+    let Some((since, system)) = used.last.clone().or_else(|| used.unused.clone()) else {
+        return if is_new { Verdict::New } else { Verdict::NoData };
     };
-    let idle = now.since(last_login);
+    let idle = now.since(since);
     if idle < rules.time() {
-        return Verdict::InUse;
+        return if ever { Verdict::InUse } else { Verdict::New };
     }
-    if used.since.is_some_and(|since| now.since(since) < rules.time()) {
+    if is_new {
         return Verdict::New;
     }
     if let Some(why) = left_alone(person, policy, rules, now) {
-        return Verdict::Listed { last_login, why };
+        return Verdict::Listed { since, why };
     }
-    Verdict::Idle { last_login, system, days: idle.as_secs() / 86_400 }
+    Verdict::Idle { since, ever, system, days: idle.as_secs() / 86_400 }
 }
 
+/// Why somebody is not touched. A legal hold is no reason: a suspension deletes nothing.
 fn left_alone(person: &Person, policy: &Policy, rules: &Inactivity, now: Timestamp) -> Option<String> {
     let today = person.day_of(now);
     let exempt = rules.exempt.iter().find(|one| one.username == person.username && today <= one.until);
@@ -174,7 +194,6 @@ fn left_alone(person: &Person, policy: &Policy, rules: &Inactivity, now: Timesta
             Some("an account that a service uses".to_owned())
         }
         () if person.protected || policy.protected.contains(&person.username) => Some("protected".to_owned()),
-        () if person.legal_hold.is_some() => Some("under legal hold".to_owned()),
         () => exempt.map(|one| format!("exempt until {}: {}", one.until, one.reason)),
     }
 }
@@ -219,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_newest_login_of_all_systems_counts() {
-        let idle = |days| Verdict::Idle { last_login: ago(days), system: system("okta"), days };
+        let idle = |days| Verdict::Idle { since: ago(days), ever: true, system: system("okta"), days };
         assert_eq!(judged(vec![owned(seen(Some(120), Some(900)))], |_, _| {}), idle(120));
         assert_eq!(judged(vec![owned(seen(Some(90), None))], |_, _| {}), idle(90));
         assert_eq!(judged(vec![owned(seen(Some(89), None))], |_, _| {}), Verdict::InUse);
@@ -237,6 +256,36 @@ mod tests {
         assert_eq!(judged(vec![owned(off)], |_, _| {}), Verdict::NotConcerned);
         let robot = Seen { kind: Kind::Service, ..seen(Some(200), None) };
         assert_eq!(judged(vec![owned(robot)], |_, _| {}), Verdict::NotConcerned);
+    }
+
+    #[test]
+    fn what_was_never_used_counts_from_its_creation_where_logins_are_reported() {
+        let other = || (seen(Some(1), None), Class::Owned { username: "somebody.else".parse().unwrap() });
+        let never = |account: Seen| judged(vec![owned(account), other()], |_, _| {});
+        let idle = Verdict::Idle { since: ago(900), ever: false, system: system("okta"), days: 900 };
+        assert_eq!(never(seen(None, Some(900))), idle);
+        assert_eq!(never(seen(None, Some(89))), Verdict::New);
+        assert_eq!(never(seen(None, None)), Verdict::NoData, "nobody knows how old it is");
+        let keys = Seen { without_login: true, ..seen(None, Some(900)) };
+        assert_eq!(never(keys), Verdict::NoData);
+        let elsewhere = Seen { realm: Some("another directory".into()), ..seen(None, Some(900)) };
+        assert_eq!(never(elsewhere), Verdict::NoData, "which reports nobody's logins");
+        let used = vec![owned(seen(None, Some(900))), owned(seen(Some(3), None)), other()];
+        assert_eq!(judged(used, |_, _| {}), Verdict::InUse);
+        // What cannot be used any more says nothing of the account that replaced it.
+        let off = Seen { status: Suspended, ..seen(None, Some(900)) };
+        let replaced = vec![owned(off), owned(seen(None, Some(10))), other()];
+        assert_eq!(judged(replaced, |_, _| {}), Verdict::New);
+        let unclear =
+            Class::Unclear { usernames: ["pat.idle".parse().unwrap(), "x".parse().unwrap()].into() };
+        assert_eq!(judged(vec![(seen(None, Some(900)), unclear), other()], |_, _| {}), Verdict::NoData);
+    }
+
+    #[test]
+    fn a_legal_hold_keeps_nobody_from_being_suspended() {
+        let hold = crate::person::LegalHold { reason: "a lawsuit".into(), since: ago(300) };
+        let verdict = judged(vec![owned(seen(Some(200), None))], |who, _| who.legal_hold = Some(hold));
+        assert!(matches!(verdict, Verdict::Idle { days: 200, .. }), "{verdict:?}");
     }
 
     #[test]

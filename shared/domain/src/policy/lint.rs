@@ -342,6 +342,9 @@ pub fn named(policy: &Policy) -> Vec<(String, Username)> {
     });
     at("approvals.levels", levels.collect());
     at("protected", policy.protected.iter().collect());
+    let exempt = policy.inactivity.iter().flat_map(|rules| &rules.exempt);
+    at("inactivity.exempt", exempt.map(|one| &one.username).collect());
+    at("canary.person", policy.canary.iter().map(|canary| &canary.person).collect());
     for Placed { number, rule } in policy.routing.rules() {
         let names = rule.who().values(Attribute::Username).into_iter().flatten();
         found.extend(names.filter_map(|name| Some((format!("routing, rule {number}"), name.parse().ok()?))));
@@ -367,6 +370,17 @@ fn absent(place: &str, name: &Username, known: Known<'_>) -> Option<Remark> {
         return Some(match place {
             // An emergency administrator is often nobody whom HR knows.
             "protected" => warning(place, format!("{name} is not among the people"), "check the spelling"),
+            // HR's own list may well leave somebody out who is nobody.
+            "canary.person" => warning(
+                place,
+                format!("{name} is not among the people: no night begins"),
+                "check the spelling, or make this person in the HRIS",
+            ),
+            "inactivity.exempt" => error(
+                place,
+                format!("it exempts nobody: {name} is not among the people"),
+                "check the spelling",
+            ),
             _ if is_rule => error(
                 place,
                 format!("it never matches {name}, who is not among the people"),
@@ -379,13 +393,17 @@ fn absent(place: &str, name: &Username, known: Known<'_>) -> Option<Remark> {
             ),
         });
     };
-    if place == "protected" || is_rule {
+    let service = person.employment == EmploymentType::Service;
+    if place == "canary.person" {
+        let what = format!("{name} is no service account: the canary is a synthetic person");
+        return (!service).then(|| error(place, what, "name somebody who is employed as a `service`"));
+    }
+    if matches!(place, "protected" | "inactivity.exempt") || is_rule {
         return None;
     }
     if person.status != PersonStatus::Active {
         return Some(error(place, format!("{name} does not work here at present, or not any more"), fix));
     }
-    let service = person.employment == EmploymentType::Service;
     service.then(|| error(place, format!("{name} is a service account: it can do and decide nothing"), fix))
 }
 
@@ -401,6 +419,18 @@ fn nobody(policy: &Policy, people: &[Person]) -> Vec<Remark> {
                 format!("“{}” is about nobody today", rule.sentence()),
                 "check the names that it asks for against HR's",
             ));
+        }
+    }
+    // Compared as a batch compares them.
+    let (first, exactly) = (&policy.batch.first, "write it exactly as HR does, or take it out");
+    for name in &first.departments {
+        if !people.iter().any(|person| person.department == *name) {
+            found.push(warning("batch.first.departments", format!("nobody is in {name} today"), exactly));
+        }
+    }
+    for name in &first.roles {
+        if !people.iter().any(|person| person.role == *name) {
+            found.push(warning("batch.first.roles", format!("nobody has the role {name} today"), exactly));
         }
     }
     let held: BTreeSet<&str> = people.iter().map(|person| person.role.as_str()).collect();

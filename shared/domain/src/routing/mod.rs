@@ -63,7 +63,8 @@ pub fn is_same(one: &str, other: &str) -> bool {
     folded(one) == folded(other)
 }
 
-fn employment(of: EmploymentType) -> &'static str {
+/// How somebody is employed, as sentences say it of one of them.
+pub(crate) fn employment(of: EmploymentType) -> &'static str {
     match of {
         EmploymentType::Employee => "employee",
         EmploymentType::Contractor => "contractor",

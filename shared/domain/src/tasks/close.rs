@@ -60,8 +60,7 @@ impl Host {
         if let Self::Review(review) = self
             && review.not_by.contains(by.username.as_str())
         {
-            let detail =
-                "You asked for what is to be reviewed, or approved it; somebody else has to look at it.";
+            let detail = "You asked for what is to be reviewed, approved it, or called it off; somebody else has to look at it.";
             return Err(Problem::forbidden(detail));
         }
         if !by.steward && !self.owners().contains(&by.username) {

@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of a finding, of a case and of a review about access that is back.
 pub(super) const REAPPEARED: &str = "reappeared";
+/// The kind of a finding about access that may be somebody else's.
+const ADDRESS_REUSED: &str = "address_reused";
 /// Most things that are named of one system.
 pub const MAX_LABELS: usize = 20;
 
@@ -77,6 +79,23 @@ pub struct Found {
     pub back: BTreeMap<SystemId, Vec<String>>,
     /// Which systems were not read, and why that is right.
     pub passed_over: BTreeMap<SystemId, &'static str>,
+}
+
+impl Found {
+    /// What was found, where the e-mail address of whoever left is somebody else's by now: what systems find by it may be theirs,
+    /// so that nothing is taken, and a human looks at whose it is.
+    #[must_use]
+    pub fn may_belong_to(mut self, other: &Username) -> Self {
+        for finding in self.look.findings.iter_mut().filter(|one| one.kind == REAPPEARED) {
+            finding.kind = ADDRESS_REUSED.to_owned();
+            let why = format!(
+                "; nothing is taken, because {other} has the same e-mail address: look at whose it is"
+            );
+            finding.detail.push_str(&why);
+        }
+        self.back.clear();
+        self
+    }
 }
 
 /// Folds the readings of a day.
@@ -172,7 +191,8 @@ pub fn tell(around: &Around<'_>, case: &CaseRecord, mut found: Found) -> Result<
         let person = Person { version: around.person.version + 1, ..around.person.clone() };
         changes.push(Change::Person(Box::new(person)));
     }
-    let good = found.back.is_empty() && !found.look.findings.iter().any(|one| one.kind == "not_reverified");
+    let bad = |one: &Finding| one.kind == "not_reverified" || one.kind == ADDRESS_REUSED;
+    let good = found.back.is_empty() && !found.look.findings.iter().any(bad);
     let outcome = if good { Outcome::Success } else { Outcome::Failure };
     let more = json!({"passed_over": found.passed_over, "back": found.back, "review": review});
     changes.push(Change::Case(Box::new(looked(case, found.look, outcome, more))));

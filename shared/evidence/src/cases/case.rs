@@ -61,7 +61,7 @@ pub struct Opened {
     pub expected: Option<Vec<Name>>,
     /// The policy that it ran under.
     pub policy: Option<Digest>,
-    /// Whether the risk gate was passed at once.
+    /// Whether the risk gate was passed at once: an emergency, or a suspension for a violation.
     pub emergency: bool,
     /// Whether it gives access back and takes none away.
     pub gives_back: bool,
@@ -103,7 +103,9 @@ impl Opened {
             effective_at: time(evidence, "/facts/effective_at"),
             expected,
             policy: given("/facts/policy_digest").parse().ok(),
-            emergency: evidence.pointer("/facts/emergency").and_then(Value::as_bool) == Some(true),
+            emergency: ["/facts/emergency", "/facts/passes_gate"]
+                .iter()
+                .any(|fact| evidence.pointer(fact).and_then(Value::as_bool) == Some(true)),
             gives_back,
             restores: text(evidence, "/facts/restores"),
             measure: text(evidence, "/facts/measure"),

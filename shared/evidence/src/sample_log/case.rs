@@ -90,6 +90,9 @@ impl Case {
             "policy_digest": log.policy, "systems": log.systems, "effective_at": effective, "dates": {},
             "emergency": how.emergency, "findings": findings,
         });
+        if how.violation {
+            facts["passes_gate"] = true.into();
+        }
         for (name, value) in [("measure", how.measure), ("restores", how.restores)] {
             if let (Some(value), Some(fields)) = (value, facts.as_object_mut()) {
                 fields.insert(name.into(), value.into());
@@ -394,6 +397,8 @@ pub struct Opening {
     pub dry_run: bool,
     /// Pass the risk gate.
     pub emergency: bool,
+    /// Pass it as a suspension for a violation.
+    pub violation: bool,
     /// In how many seconds access ends.
     pub effective_in: u64,
     /// The kind of a finding.
@@ -416,6 +421,7 @@ impl Default for Opening {
             reason: "Resignation",
             dry_run: false,
             emergency: false,
+            violation: false,
             effective_in: 0,
             finding: None,
             mode: "leave",

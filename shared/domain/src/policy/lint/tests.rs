@@ -187,6 +187,33 @@ fn those_who_are_named_must_work_here() {
 }
 
 #[test]
+fn whom_exemptions_and_the_canary_name_must_be_known() {
+    let sam = person("sam.admin", "security_engineer", "Security");
+    let people = [
+        sam.clone(),
+        Person { username: "taylor.admin".parse().unwrap(), ..sam.clone() },
+        Person { username: "harper.hr".parse().unwrap(), ..sam.clone() },
+        Person { username: "le.ft".parse().unwrap(), status: PersonStatus::Left, ..sam.clone() },
+        Person { username: "ca.nary".parse().unwrap(), employment: EmploymentType::Service, ..sam },
+    ];
+    let of = |canary: &str| {
+        let mut document = shipped();
+        document["roles"] = json!({});
+        let exempt =
+            |name: &str| json!({"username": name, "reason": "parental leave", "until": "2026-12-31"});
+        document["inactivity"]["exempt"] = json!([exempt("on.leav"), exempt("le.ft")]);
+        document["canary"] = document["environments"]["local"]["canary"].clone();
+        document["canary"]["person"] = canary.into();
+        remarks(&document, "prod", Some(Known { people: &people, all: false }))
+    };
+    use Level::{Error, Warning};
+    let exempt = (Error, "inactivity.exempt", "it exempts nobody: on.leav");
+    are(&of("ca.nary"), &[exempt]);
+    are(&of("ca.narry"), &[exempt, (Warning, "canary.person", "ca.narry is not among the people")]);
+    are(&of("sam.admin"), &[exempt, (Error, "canary.person", "sam.admin is no service account")]);
+}
+
+#[test]
 fn everybody_shows_which_sentences_and_profiles_are_about_nobody() {
     let mut document = shipped();
     document["routing"] = json!([
@@ -207,6 +234,8 @@ fn everybody_shows_which_sentences_and_profiles_are_about_nobody() {
     are(
         &found,
         &[
+            (Warning, "batch.first.departments", "nobody is in Infrastructure today"),
+            (Warning, "batch.first.roles", "nobody has the role platform_engineer today"),
             (Warning, "routing, rule 5", "about nobody today"),
             (Warning, "roles.pilot", "nobody has this role"),
             (Warning, "roles", "`security_engineer` has no profile"),
