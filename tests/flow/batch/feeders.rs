@@ -53,7 +53,7 @@ async fn recorded(
         reason: "R".into(),
         mode: Mode::Leave,
         preserve_data: false,
-        first: number % 4 == 0,
+        first: number.is_multiple_of(4),
     };
     let mut lines: Vec<Line> = people.map(line).collect();
     lines.sort_by_key(|line| (!line.first, line.line));

@@ -36,7 +36,8 @@ async fn an_end_has_to_be_said_and_lie_within_limits() {
         let (status, detail) = refused(&desk, desk.asked(what.clone(), "john.doe", until, "r")).await;
         assert_eq!(status, 422, "{what:?} {until:?}: {detail}");
     }
-    let last = "2026-03-01".parse().unwrap();
+    desk.contract("casey.contract", after(10 * DAY)).await;
+    let last = after(20 * DAY).to_string()[..10].parse().unwrap();
     let asked = desk.asked(What::Extension { until: last }, "casey.contract", Some(after(DAY)), "r");
     assert_eq!(refused(&desk, asked).await.0, 422, "an extension has no end of its own");
 }
