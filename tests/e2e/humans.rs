@@ -12,19 +12,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-async fn post(house: &House, who: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn post(house: &House, who: &str, path: &str, body: &Value) -> (u16, Value) {
     let url = format!("{}/api/v1/{path}", house.local.api_url);
     let (status, _, answer) =
         house.raw(house.http.post(url).bearer_auth(&house.local.tokens[who]).json(body)).await;
     (status, answer)
 }
 
-async fn get(house: &House, who: &str, path: &str) -> Value {
+pub(crate) async fn get(house: &House, who: &str, path: &str) -> Value {
     house.api(who).get(&format!("/api/v1/{path}")).await.expect("an answer")
 }
 
 /// Looks again and again until something is found.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
         if let Some(found) = look().await {
@@ -35,7 +35,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-async fn case_with(house: &House, case: &str, status: &str) -> Value {
+pub(crate) async fn case_with(house: &House, case: &str, status: &str) -> Value {
     until(&format!("{case} {status}"), async || {
         let view = get(house, "security", &format!("cases/{case}")).await;
         (view["status"] == status).then_some(view)
@@ -239,7 +239,7 @@ pub(crate) async fn what_is_asked_for_is_decided_holds_and_gives_back(house: Arc
 }
 
 /// Approves a measure in a name other than that of whoever asked, who may not; its id.
-async fn approved(house: &House, measure: &Value, by: &str) -> String {
+pub(crate) async fn approved(house: &House, measure: &Value, by: &str) -> String {
     let id = measure["measure_id"].as_str().expect("an id").to_owned();
     let yes = json!({"decision": "approve", "reason": "agreed"});
     assert_eq!(post(house, by, &format!("approvals/{id}"), &yes).await.0, 403, "their own request");

@@ -16,6 +16,7 @@ mod roles;
 mod signals;
 mod stores;
 mod terminations;
+mod triggers;
 mod watch;
 mod ways_in;
 
@@ -53,6 +54,11 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     batches::a_file_takes_everybody_in_it_through_to_the_end,
     ways_in::a_working_life_is_followed_event_by_event,
     ways_in::a_contract_that_is_over_ends_access,
+    triggers::what_lies_ahead_is_listed_called_off_or_comes,
+    triggers::a_part_goes_by_its_name_or_by_a_role_and_the_rest_stays,
+    triggers::what_is_incomplete_is_tried_again_by_force,
+    triggers::a_suspension_is_restored_and_a_leaver_hired_anew_over_the_api,
+    triggers::a_contract_lasts_longer_where_grace_is_given,
     doors::the_webhook_refuses_what_the_contract_says_and_writes_nothing,
     doors::the_api_is_closed_without_a_good_token,
     doors::a_manager_sees_their_own_reports_only,
@@ -79,6 +85,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     checkpoint::nobody_but_the_publisher_signs,
     night::rosters_and_orphans_are_kept_in_the_table,
     night::every_system_is_listed_and_what_is_nobodys_is_found,
+    triggers::whoever_was_not_here_is_suspended_until_their_manager_lets_them_back,
     evidence::a_past_day_is_counted_and_stands_in_the_log,
     evidence::what_was_left_behind_is_sealed_by_the_sweep,
     evidence::an_auditor_takes_a_pack_away_and_checks_it_twice,

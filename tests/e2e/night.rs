@@ -9,22 +9,28 @@ use leaver_domain::{
     roster::{Mark, Page, RosterStore, Seen, night_of, split, whole},
 };
 use leaver_tests::sandbox::now;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// Longest time for all systems to be listed, in tries of two seconds.
 const TRIES: u32 = 60;
 
-pub(crate) async fn every_system_is_listed_and_what_is_nobodys_is_found(house: Arc<House>) {
-    let mut judged = invoke(&house, "leaver-local-reconcile", &json!({})).await;
+/// A night in which every system was read.
+pub(crate) async fn reconciled(house: &House) -> Value {
+    let mut judged = invoke(house, "leaver-local-reconcile", &json!({})).await;
     for _ in 0..TRIES {
         if judged["unread"] == json!([]) {
             break;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
-        judged = invoke(&house, "leaver-local-reconcile", &json!({})).await;
+        judged = invoke(house, "leaver-local-reconcile", &json!({})).await;
     }
     assert_eq!(judged["unread"], json!([]), "{judged}");
+    judged
+}
+
+pub(crate) async fn every_system_is_listed_and_what_is_nobodys_is_found(house: Arc<House>) {
+    let judged = reconciled(&house).await;
     let read = judged["read"].as_object().expect("systems");
     assert!(read.len() >= 15, "{judged}");
     assert!(read.values().all(|accounts| accounts.as_u64() > Some(0)), "{judged}");
