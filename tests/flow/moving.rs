@@ -1,7 +1,7 @@
 //! Somebody moves: what the old place gave them goes, by hand as well, whatever it went by; and whoever leaves meanwhile loses what
 //! every place on the way gave them.
 
-use crate::{batch, recorded};
+use crate::{batch, events, recorded, restoring};
 use leaver_domain::{
     case::{CaseRecord, CaseStatus, Mode, SystemRecord, SystemStatus},
     id::{CaseId, SystemId},
@@ -16,6 +16,7 @@ use leaver_tests::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const JOHN: &str = "john.doe";
 const FRAN: &str = "fran.keys";
 const LEE: &str = "lee.field";
 const KEYS: &str = "facilities_keys";
@@ -124,6 +125,31 @@ async fn whoever_leaves_during_two_transitions_loses_what_both_places_gave_them(
         assert_eq!(records.iter().filter(|record| record.system == *system).count(), 1, "{system}");
     }
     assert_eq!(case.log[0].facts["systems"], json!(case.systems), "the first row says it as well");
+}
+
+/// They are in the new role before they are suspended, and lose what only the old one needed while they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_move_took_during_a_suspension_does_not_come_back_with_its_end() {
+    let house = House::new().await;
+    let (moves, _) = moved(&house, JOHN, "m1", &to("sales", "Sales")).await;
+    let (suspended, systems) =
+        events::done(&house, &events::told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
+    assert_eq!(suspended.status, CaseStatus::Complete, "{systems:#?}");
+    let mut due = house.case(&moves.case_id).await.0;
+    due.effective_at = now();
+    due.version += 1;
+    house.cases.put_case(&due).await.unwrap();
+    house.execute(&moves.case_id).await;
+    let (through, systems) = house.case(&moves.case_id).await;
+    assert_eq!(through.status, CaseStatus::Complete, "{systems:#?}");
+    restoring::given_back(&house, "r1", &suspended.case_id).await;
+    assert_eq!(
+        events::active(&house, JOHN).await,
+        ["google_workspace", "microsoft_365", "okta", "slack"],
+        "a seller needs these"
+    );
+    let okta = restoring::names(&house.stage.account("okta", JOHN).await);
+    assert!(!okta.contains("Engineering"), "{okta:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,8 @@ impl Target {
         let permissions = case.permissions_in(system.id);
         let by_role = case.by_role || past.by_role;
         let has_profile = system.policy.profile(person).is_some();
-        let has_moved = past.has_moved && has_profile && system.policy.governed().contains(system.id);
+        let has_moved = past.has_moved || moved_since(system, case, person).await?;
+        let has_moved = has_moved && has_profile && system.policy.governed().contains(system.id);
         // A single permission was decided about by somebody; the rest comes back where it concerns them now.
         let is_elsewhere = case.restores.is_some()
             && permissions.is_empty()
@@ -61,6 +62,15 @@ impl Target {
     pub(crate) fn is_for_nothing(&self, system: &System<'_>, person: &Person) -> bool {
         self.is_bounded && !system.policy.needs_account(person, system.id)
     }
+}
+
+/// Whether a change of position has come about since they were shut: what it took then was part of what there was before.
+async fn moved_since(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<bool, Fault> {
+    let Some(earlier) = case.restores.as_ref().filter(|_| person.moving.is_some()) else { return Ok(false) };
+    let leaving = intake::leaving(system.store, earlier).await.map_err(stored)?;
+    let Some(shut) = leaving.last() else { return Ok(false) };
+    let moves = intake::moves_of(system.store, person).await.map_err(stored)?;
+    Ok(moves.iter().any(|moved| moved.has_begun() && moved.effective_at > shut.created_at))
 }
 
 /// What somebody else owns since the case that is restored, or those before it.
