@@ -7,15 +7,18 @@ use crate::{
 use leaver_domain::{
     approval::Decision,
     case::{CaseStatus, Mode, SystemStatus},
+    fault::FaultKind,
     holds,
     id::CaseId,
     ledger::EventKind,
     measure::MeasureStatus,
     person::{Person, PersonStatus},
     ports::{CaseStore, Change, Execution},
+    time::Timestamp,
 };
+use leaver_sweep::Sweep;
 use leaver_tests::{
-    flow::{House, SIX, body, event},
+    flow::{House, SIX, appending, body, event},
     sandbox::now,
 };
 use serde_json::{Value, json};
@@ -393,4 +396,84 @@ async fn a_permission_of_one_system_is_taken_there_and_nowhere_else() {
     // A vendor's own name may have a colon.
     let (_, view) = open(&house, json!({"permissions": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]})).await;
     assert!(view["systems"].as_array().unwrap().len() > 1, "{view}");
+}
+
+async fn sweep(house: &House, at: Timestamp) -> usize {
+    let log = appending(&house.ledger);
+    let sweep = Sweep { policy: &house.policy, store: &house.cases, workflow: &house.workflow, log, now: at };
+    leaver_sweep::handle(&sweep).await.unwrap().retried
+}
+
+fn minutes(count: u64) -> Timestamp {
+    now().plus(Duration::from_secs(count * 60))
+}
+
+/// One vendor limits the rate for a quarter of an hour, another refuses.
+async fn limited(house: &House) -> CaseId {
+    let limit =
+        json!({"system": "okta", "match": "/api/v1/", "status": 429, "headers": {"retry-after": "900"}});
+    house.stage.fault(limit).await;
+    house.stage.fault(json!({"system": "slack", "status": 403, "body": {"error": "forbidden"}})).await;
+    let case = recorded(house, "john.doe").await;
+    house.execute(&case).await;
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Incomplete);
+    assert_eq!(house.system(&case, "okta").await.fault.unwrap().kind, FaultKind::Throttled);
+    case
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vendor_limited_is_tried_again_once_it_may_be_back_and_nothing_else_is() {
+    let house = House::new().await;
+    let case = limited(&house).await;
+    let refused = house.system(&case, "slack").await;
+    assert_eq!(sweep(&house, minutes(14)).await, 0, "the vendor asked for a quarter of an hour");
+    house.stage.clear().await;
+    assert_eq!(sweep(&house, minutes(16)).await, 1);
+    assert_eq!(sweep(&house, minutes(16)).await, 0);
+    let row = house.case(&case).await.0.log.pop().unwrap();
+    assert_eq!((row.kind, row.actor.as_str()), (EventKind::CaseForced, "leaver/sweep"));
+    assert_eq!(
+        (&row.facts["systems"], &row.facts["withdrawn"][0]["system"]),
+        (&json!(["okta"]), &json!("okta"))
+    );
+    house.execute(&case).await;
+    let okta = house.system(&case, "okta").await;
+    assert_eq!((okta.status, okta.task.is_some()), (SystemStatus::Verified, false));
+    assert_eq!(house.stage.account("okta", "john.doe").await["active"], false);
+    let slack = house.system(&case, "slack").await;
+    assert_eq!((slack.status, &slack.task), (SystemStatus::ManualTask, &refused.task), "its owner has it");
+    assert_eq!(sweep(&house, minutes(1_000)).await, 0, "waiting helps that one nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_stays_away_is_asked_less_and_less_and_then_no_more() {
+    let house = House::new().await;
+    let case = recorded(&house, "john.doe").await;
+    house
+        .stage
+        .fault(
+            json!({"system": "okta", "match": "/api/v1/", "status": 429, "headers": {"retry-after": "60"}}),
+        )
+        .await;
+    house.execute(&case).await;
+    for tries in 0..8 {
+        assert_eq!(house.case(&case).await.0.status, CaseStatus::Incomplete);
+        let wait = 5 * 2_u64.pow(tries);
+        assert_eq!(sweep(&house, minutes(wait - 1)).await, 0, "{tries}");
+        assert_eq!(sweep(&house, minutes(wait + 1)).await, 1, "{tries}");
+        house.execute(&case).await;
+    }
+    assert_eq!(sweep(&house, minutes(100_000)).await, 0, "from then on it is its owner's alone");
+    assert!(house.system(&case, "okta").await.task.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_owner_has_done_by_hand_is_not_tried_again() {
+    let house = House::new().await;
+    let case = limited(&house).await;
+    let path = format!("/api/v1/tasks/{case}~okta");
+    let said = json!({"statement": "Deactivated in the console."}).to_string();
+    let (status, answer) = house.call(SECURITY, "POST", &path, &said, now()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(sweep(&house, minutes(1_000)).await, 0);
 }

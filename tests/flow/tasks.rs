@@ -56,11 +56,11 @@ fn done() -> Value {
     json!({"statement": "Looked at by hand; nothing is left."})
 }
 
-/// A termination whose systems of these names cannot be reached.
+/// A termination whose systems of these names refuse leaver.
 async fn stuck(house: &House, username: &str, systems: &[&str]) -> CaseId {
     let case = recorded(house, username).await;
     for system in systems {
-        house.stage.fault(json!({"system": system, "status": 500})).await;
+        house.stage.fault(json!({"system": system, "status": 403})).await;
     }
     house.execute(&case).await;
     house.stage.clear().await;

@@ -2,8 +2,9 @@
 //! that died between recording and starting, and a termination that lies in the future, are the same to it. A case whose
 //! execution ended before it was through gets another one. One whose rows the stream lost gets them into the log, from what
 //! the case table says; one that a checkpoint covers by now is closed, also where its execution has given up waiting. A task
-//! that nobody did in time, or whose owner has left, is handed on. A case that is through is looked at again when its day has come.
+//! that nobody did in time, or whose owner has left, is handed on; what only waits for its vendor is tried again. A case that is through is looked at again when its day has come.
 
+mod retry;
 mod watch;
 
 use leaver_domain::{
@@ -57,6 +58,8 @@ pub struct Swept {
     pub followed: usize,
     /// Executions that read the logs that are still owed.
     pub logs: usize,
+    /// Incomplete cases that are tried again, as a vendor may be back by now.
+    pub retried: usize,
     /// Tasks that went to somebody else.
     pub handed_on: usize,
     /// Cases that are through and are looked at again.
@@ -151,7 +154,7 @@ async fn read_logs(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Hands on the tasks that wait for too long, or for somebody who is gone.
+/// Hands on the tasks that wait for too long, or for somebody who is gone, and has tried again what only waits for its vendor.
 async fn hand_on(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError> {
     let mut hosts = Vec::new();
     for task in sweep.store.tasks(TASKS).await? {
@@ -163,6 +166,7 @@ async fn hand_on(sweep: &Sweep<'_>, swept: &mut Swept) -> Result<(), StoreError>
             }
         }
     }
+    retry::again(sweep, &hosts, swept).await;
     if hosts.is_empty() {
         return Ok(());
     }

@@ -81,9 +81,12 @@ impl FaultKind {
     pub fn advice_on_restoring(self) -> &'static str {
         match self {
             Self::Throttled => {
-                "The vendor limited the rate for longer than leaver may wait. Ask for it again later."
+                "The vendor limited the rate for longer than one attempt may wait. leaver tries again by itself for most of a day; where \
+                 that is too long, give it back by hand."
             }
-            Self::Unavailable => "The vendor did not answer. Check its status page, then ask for it again.",
+            Self::Unavailable => {
+                "The vendor did not answer. leaver tries again by itself for most of a day; where that is too long, give it back by hand."
+            }
             Self::CredentialRejected => {
                 "Put a working credential into this system's secret, then ask for it again."
             }
@@ -112,10 +115,11 @@ impl FaultKind {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Throttled => {
-                "The vendor limited the rate for longer than leaver may wait. Revoke again with `leaver revoke`."
+                "The vendor limited the rate for longer than one attempt may wait. leaver tries again by itself for most of a day; where \
+                 that is too long, revoke by hand."
             }
             Self::Unavailable => {
-                "The vendor did not answer. Check its status page, then revoke again with `leaver revoke`."
+                "The vendor did not answer. leaver tries again by itself for most of a day; where that is too long, revoke by hand."
             }
             Self::CredentialRejected => {
                 "Put a working credential into this system's secret, then revoke again with `leaver revoke`."
