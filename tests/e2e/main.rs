@@ -71,6 +71,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     stores::a_before_state_is_kept_once_whatever_its_size,
     stores::what_is_held_is_listed_as_long_as_it_is,
     stores::whoever_has_not_left_is_counted,
+    stores::cases_are_found_by_their_person_and_by_their_time,
     stores::every_request_is_listed_and_the_most_urgent_first,
     stores::a_lane_is_moved_on_once_by_each,
     stores::whoever_comes_to_a_gathering_is_seen_by_all,

@@ -3,14 +3,16 @@
 use crate::house::House;
 use leaver_domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Concerned, Need},
+    case::{Mode, Trigger},
     digest::Digest,
     gathering::Gathering as _,
     id::{CaseId, MeasureId},
+    intake::{self, Request},
     inventory::{Asset, Inventory, Next},
     measure::{Measure, MeasureStatus, What},
     pace::{Budget, Call, Pacer as _},
-    person::PersonStatus,
-    ports::{CaseStore, Change, StoreError},
+    person::{Person, PersonStatus},
+    ports::{CaseStore, Change, Recorded, StoreError},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -226,4 +228,62 @@ pub(crate) async fn whoever_comes_to_a_gathering_is_seen_by_all(house: Arc<House
     pace.come(&case, "system_00", now).await.expect("a repeat changes nothing");
     let present: Vec<String> = pace.present(&case).await.expect("read").into_iter().collect();
     assert_eq!(present, names);
+}
+
+/// Somebody's cases, however they were written; those whose time has not come, a page at a time; and who has an address.
+pub(crate) async fn cases_are_found_by_their_person_and_by_their_time(house: Arc<House>) {
+    let cases = house.cases();
+    let policy = leaver_tests::flow::shipped("local");
+    let person = Person {
+        username: "found.test".parse().expect("a name"),
+        employee_id: "STORE-9".parse().expect("a number"),
+        email: "Found.Test@example.com".into(),
+        version: 1,
+        ..leaver_tests::sandbox::person("john.doe")
+    };
+    cases.put_person(&person).await.expect("made");
+    // Far ahead, so that no sweep begins any of them.
+    let at = leaver_tests::sandbox::now().plus(Duration::from_secs(3_000 * 86_400));
+    let opening = |number: u64| {
+        let created = leaver_tests::sandbox::now().plus(Duration::from_millis(number));
+        let trigger = Trigger {
+            source: "store".into(),
+            event_id: format!("found-{number}").parse().expect("an id"),
+            by: "store".into(),
+            kind: "manual".into(),
+            at: created,
+            received_at: created,
+            body: Digest::ZERO,
+        };
+        intake::open(&person, &Request::plain(trigger, Mode::Partial, "found", at), &policy, created)
+    };
+    let mut opened = Vec::new();
+    for number in 0..3 {
+        let opening = opening(number);
+        let (case, _) = opening.case.clone().expect("a case");
+        // The last one as a look does that finds something back.
+        match number {
+            2 => cases.commit(&[Change::Case(Box::new(case.clone()))]).await.expect("written"),
+            _ => assert_eq!(cases.record(&opening).await.expect("recorded"), Recorded::New),
+        }
+        opened.push(case.case_id);
+    }
+    opened.reverse();
+    let found = cases.cases_about(&person.username, 10).await.expect("read");
+    assert_eq!(found.into_iter().map(|case| case.case_id).collect::<Vec<_>>(), opened);
+    assert_eq!(cases.cases_about(&person.username, 1).await.expect("read").len(), 1);
+    let (mut ahead, mut from): (Vec<CaseId>, Option<String>) = (Vec::new(), None);
+    loop {
+        let now = leaver_tests::sandbox::now();
+        let page = cases.scheduled(now, from.as_deref(), 2).await.expect("read");
+        assert!(page.cases.len() <= 2);
+        ahead.extend(page.cases.into_iter().map(|case| case.case_id));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ahead.iter().filter(|case| opened.contains(case)).count(), 3, "each once: {ahead:?}");
+    let addressed = cases.addressed("found.test@EXAMPLE.com").await.expect("read");
+    assert_eq!(addressed, std::slice::from_ref(&person));
 }

@@ -352,8 +352,15 @@ impl CaseStore for DynamoCases {
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let writes =
-            changes.iter().map(|change| self.change(change)).collect::<Result<Vec<_>, StoreError>>()?;
+        // A case that is opened together with something else is found by its person as any other.
+        let places = changes.iter().filter_map(|change| match change {
+            Change::Case(case) if case.version == 1 && !case.dry_run => {
+                Some(self.list(Key::place(case).attributes()))
+            }
+            _ => None,
+        });
+        let writes = changes.iter().map(|change| self.change(change)).chain(places);
+        let writes = writes.collect::<Result<Vec<_>, StoreError>>()?;
         let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
         match transaction.return_consumed_capacity(Total).send().await {
             Ok(answer) => {
