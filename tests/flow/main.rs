@@ -45,7 +45,7 @@ use leaver_domain::{
     person::PersonStatus,
     ports::CaseStore,
 };
-use leaver_tests::flow::{House, body, event, shipped};
+use leaver_tests::flow::{FIELD_SALES, House, body, event, shipped};
 
 /// Records a termination and gives its case.
 async fn recorded(house: &House, username: &str) -> CaseId {
@@ -104,18 +104,7 @@ async fn a_clean_termination_is_verified_everywhere_and_gives_one_access_row_per
 async fn a_clean_termination_takes_fourteen_systems_and_leaves_fifteen_access_rows() {
     let mut house = House::new().await;
     house.policy = shipped("local");
-    let joined = [
-        "active_directory",
-        "badge",
-        "benefits",
-        "custom_crm",
-        "custom_sessions",
-        "custom_wiki",
-        "salesforce",
-        "sharepoint",
-        "vpn",
-    ];
-    for (username, systems) in [("john.doe", 14), ("lee.field", 14 + joined.len())] {
+    for (username, systems) in [("john.doe", 14), ("lee.field", 14 + FIELD_SALES.len())] {
         house.stage.employment_ends(username).await;
         let case = recorded(&house, username).await;
         house.execute(&case).await;
@@ -123,7 +112,10 @@ async fn a_clean_termination_takes_fourteen_systems_and_leaves_fifteen_access_ro
         let odd: Vec<_> = records.iter().filter(|one| one.status != SystemStatus::Verified).collect();
         assert!(odd.is_empty(), "{username}: {odd:#?}");
         assert_eq!((record.status, records.len()), (CaseStatus::Complete, systems), "{username}");
-        assert_eq!(records.iter().filter(|one| joined.contains(&one.system.as_str())).count(), systems - 14);
+        assert_eq!(
+            records.iter().filter(|one| FIELD_SALES.contains(&one.system.as_str())).count(),
+            systems - 14
+        );
         for one in &records {
             let account = house.stage.account(one.system.as_str(), username).await;
             assert_eq!(account["active"], false, "{username}, {}", one.system);

@@ -10,7 +10,7 @@ use leaver_domain::{
     routing::Routing,
 };
 use leaver_tests::{
-    flow::{House, body, event, shipped},
+    flow::{FIELD_SALES, House, body, event, shipped},
     sandbox::now,
 };
 use serde_json::{Value, json};
@@ -127,6 +127,27 @@ async fn whoever_leaves_during_two_transitions_loses_what_both_places_gave_them(
     assert_eq!(case.log[0].facts["systems"], json!(case.systems), "the first row says it as well");
 }
 
+/// The same where they are to leave already, and move before that case takes its first step.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_moves_through_before_their_case_begins_is_taken_with_it() {
+    let mut house = House::new().await;
+    house.policy = shipped("local");
+    let left = recorded(&house, LEE).await;
+    let before = house.case(&left).await.0.systems;
+    let (first, _) = moved(&house, LEE, "m1", &to("sales", "Engineering")).await;
+    let (second, _) = moved(&house, LEE, "m2", &to("analyst", "Legal")).await;
+    assert!(first.systems.iter().chain(&second.systems).any(|system| !before.contains(system)));
+    for _ in 0..2 {
+        house.plan(&house.cases, &left).await.expect("a plan");
+        let (case, records) = house.case(&left).await;
+        for system in before.iter().chain(&first.systems).chain(&second.systems) {
+            assert!(case.systems.contains(system), "{system}");
+            assert_eq!(records.iter().filter(|record| record.system == *system).count(), 1, "{system}");
+        }
+        assert_eq!(records.len(), case.systems.len());
+    }
+}
+
 /// They are in the new role before they are suspended, and lose what only the old one needed while they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_move_took_during_a_suspension_does_not_come_back_with_its_end() {
@@ -224,25 +245,14 @@ async fn a_role_without_a_profile_keeps_no_other_departments_systems() {
     house.policy = shipped("local");
     becomes(&house, LEE, |lee| lee.role = "astronaut".into()).await;
     let (record, _) = moved(&house, LEE, "m1", &to("astronaut", "Engineering")).await;
-    let joined = [
-        "active_directory",
-        "badge",
-        "benefits",
-        "custom_crm",
-        "custom_sessions",
-        "custom_wiki",
-        "salesforce",
-        "sharepoint",
-        "vpn",
-    ];
-    assert_eq!(ids(&record.systems), joined);
+    assert_eq!(ids(&record.systems), FIELD_SALES);
     assert!(house.cases.changes().iter().any(|(_, _, doc)| doc.contains("no_profile")));
     // The termination takes what both departments gave.
     house.stage.employment_ends(LEE).await;
     let left = recorded(&house, LEE).await;
     house.execute(&left).await;
     let (case, systems) = house.case(&left).await;
-    assert_eq!((case.status, systems.len()), (CaseStatus::Complete, 14 + joined.len()), "{systems:#?}");
+    assert_eq!((case.status, systems.len()), (CaseStatus::Complete, 14 + FIELD_SALES.len()), "{systems:#?}");
     for system in &systems {
         let account = house.stage.account(system.system.as_str(), LEE).await;
         assert_eq!(account["active"], false, "{}", system.system);

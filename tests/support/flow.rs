@@ -58,6 +58,19 @@ pub fn shipped(environment: &str) -> Policy {
     Policy::parse(document, environment).expect("a good policy")
 }
 
+/// What policy gives whoever works in sales in the field, beside what everybody has.
+pub const FIELD_SALES: [&str; 9] = [
+    "active_directory",
+    "badge",
+    "benefits",
+    "custom_crm",
+    "custom_sessions",
+    "custom_wiki",
+    "salesforce",
+    "sharepoint",
+    "vpn",
+];
+
 /// The systems of [`policy`].
 pub const SIX: [&str; 6] = ["aws_iam", "github", "google_workspace", "microsoft_365", "okta", "slack"];
 

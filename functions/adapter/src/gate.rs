@@ -1,11 +1,11 @@
 //! The risk gate: a flagged system is written to only under a human's approval that covers what would be done. An emergency and a
 //! suspension for a violation pass it, and are reviewed.
 
-use crate::{System, revocation, run::actor, stored};
+use crate::{System, run::actor, stored};
 use leaver_adapters::run::Survey;
 use leaver_domain::{
     approval::{Approval, ApprovalPolicy, ApprovalStatus, Concerned},
-    case::{CaseRecord, Happening, SystemRecord, SystemStatus},
+    case::{CaseRecord, Happening, SystemRecord, SystemStatus, revocation},
     deciding,
     fault::Fault,
     ledger::{EventKind, Outcome},

@@ -1,13 +1,13 @@
 //! What the person owned goes to whoever takes over: planned with the revocation, asked for between containment and tidying,
 //! and followed until a fresh read shows it. It holds up neither the system nor the case.
 
-use crate::{System, restore::called_off, revocation, run::actor, stored};
+use crate::{System, restore::called_off, run::actor, stored};
 use leaver_adapters::{
     handover::{self, Inherited, Progress},
     run::{Done, Survey, discover},
 };
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus, revocation},
     deciding,
     fault::Fault,
     inventory::{Asset, Inventory},

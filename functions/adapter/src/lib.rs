@@ -33,7 +33,6 @@ use leaver_domain::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// What the function works with.
@@ -245,22 +244,6 @@ impl System<'_> {
         record.version += 1;
         self.store.put_system(record).await.map_err(stored)
     }
-}
-
-/// What every row says of its case.
-fn revocation(case: &CaseRecord) -> Value {
-    let mut said = json!({
-        "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by, "emergency": case.emergency,
-        "effective_at": case.effective_at, "policy_digest": case.policy_digest,
-    });
-    // What is flagged stands in the row's risk: with this, it was passed.
-    if case.passes_gate() && !case.emergency {
-        said["passes_gate"] = json!(true);
-    }
-    if let Some(restores) = &case.restores {
-        said["restores"] = json!(restores);
-    }
-    said
 }
 
 /// What is done, in the word of the rows.

@@ -1,9 +1,9 @@
 //! Reads the logs that could not be read when access was taken. One invocation goes through all that a system owes, one after
 //! another: side by side they would only take each other's place in the vendor's quota.
 
-use crate::{System, ending::Ending, ending::tell, handover::is_free, revocation, run::actor, stored};
+use crate::{System, ending::Ending, ending::tell, handover::is_free, run::actor, stored};
 use leaver_domain::{
-    case::{CaseRecord, SystemRecord},
+    case::{CaseRecord, SystemRecord, revocation},
     deciding,
     fault::{Fault, FaultKind},
     hindsight::{self, Around, Came},

@@ -2,8 +2,8 @@
 //! case was opened, so that no risk is judged here.
 
 use crate::{
-    System, revocation,
-    run::{actor, failed, shown, take_in},
+    System,
+    run::{actor, failed, take_in},
     stored,
     target::Target,
 };
@@ -12,9 +12,8 @@ use leaver_adapters::{
     run::Report,
 };
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord, SystemStatus, revocation, shown},
     fault::{Fault, FaultKind},
-    intake,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measures,
@@ -46,22 +45,7 @@ pub(crate) async fn set_aside(
     kind: EventKind,
     why: String,
 ) -> Result<SystemStatus, Fault> {
-    let now = system.now();
-    record.status = SystemStatus::NotApplicable;
-    record.started_at.get_or_insert(now);
-    record.fault = None;
-    record.log.push(Happening {
-        kind,
-        at: now,
-        actor: actor(system),
-        action: "set aside".into(),
-        outcome: Outcome::NotApplicable,
-        risk: record.risk.as_ref().map(|risk| risk.level),
-        facts: json!({
-            "revocation": revocation(case), "why": why, "actions_taken": shown(&record.actions),
-            "before_state": record.before, "after_state": record.after,
-        }),
-    });
+    record.set_aside(case, kind, &why, &actor(system), system.now());
     system.save(&mut record).await?;
     Ok(record.status)
 }
@@ -134,9 +118,11 @@ enum Earlier {
 /// A case that is at work here has written so before it looked whether the person came back: one that has not takes nothing
 /// any more.
 async fn earlier(system: &System<'_>, case: &CaseRecord, target: &Target) -> Result<Earlier, Fault> {
-    let Some(id) = &case.restores else { return Ok(Earlier::Done) };
+    if case.restores.is_none() {
+        return Ok(Earlier::Done);
+    }
     let mut by_hand = None;
-    for of in intake::leaving(system.store, id).await.map_err(stored)? {
+    for of in &target.leaving {
         let record = system.store.system(&of.case_id, system.id).await.map_err(stored)?;
         let Some(record) = record else { continue };
         let runs = matches!(of.status, CaseStatus::Running | CaseStatus::AwaitingApproval);
@@ -145,7 +131,7 @@ async fn earlier(system: &System<'_>, case: &CaseRecord, target: &Target) -> Res
             return Ok(Earlier::Hindered(Fault::new(FaultKind::Conflict, detail)));
         }
         if record.task.is_some_and(|task| task.closed.is_some()) {
-            by_hand.get_or_insert(of.case_id);
+            by_hand.get_or_insert(&of.case_id);
         }
     }
     if target.before.is_some() {

@@ -1,9 +1,9 @@
 //! A fresh read of a system, days after the case: whether what was taken is still gone.
 
-use crate::{System, internal, revocation, stored};
+use crate::{System, internal, stored};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
-    case::{CaseRecord, SystemRecord, SystemStatus},
+    case::{CaseRecord, SystemRecord, SystemStatus, revocation},
     fault::Fault,
     inventory::State,
     watch::{self, Reading, Standing},

@@ -6,14 +6,16 @@ use crate::{
     ending::{Ending, tell},
     gate, handover,
     neighbours::Neighbours,
-    restore, revocation, stored, verb,
+    restore, stored, verb,
 };
 use leaver_adapters::{
     Part,
     run::{self, Done, Job, Report, Survey},
 };
 use leaver_domain::{
-    case::{ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus},
+    case::{
+        ActionTaken, CaseRecord, Happening, Mode, Residual, SystemRecord, SystemStatus, revocation, shown,
+    },
     fault::Fault,
     hindsight,
     inventory::Inventory,
@@ -174,16 +176,6 @@ fn keep(system: &System<'_>, record: &mut SystemRecord, why: String, found: &Inv
         false => format!("{why}; gone before that: {}", labels.join(", ")),
     });
     record.parked.retain(|action| !action.loses_data);
-}
-
-/// The actions as a row shows them.
-pub(crate) fn shown(actions: &[ActionTaken]) -> Vec<Value> {
-    let one = |taken: &ActionTaken| {
-        let (kind, label) = (taken.action.kind, &taken.action.label);
-        json!({"kind": kind, "target": taken.action.target, "label": label, "outcome": taken.outcome,
-               "evidence": taken.action.evidence, "at": taken.at})
-    };
-    actions.iter().map(one).collect()
 }
 
 /// What lives on without the person, as a row shows it.

@@ -3,7 +3,7 @@
 use crate::{System, stored};
 use leaver_adapters::restore::Wanted;
 use leaver_domain::{
-    case::{CaseRecord, Mode, Standing},
+    case::{CaseRecord, MAX_BACK, Mode, Standing},
     fault::Fault,
     id::CaseId,
     intake,
@@ -13,9 +13,6 @@ use leaver_domain::{
 };
 use std::collections::BTreeSet;
 
-/// Most cases before one another by which somebody was shut.
-const MOST_BEFORE: usize = 8;
-
 pub(crate) struct Target {
     pub(crate) before: Option<Inventory>,
     /// What there was before, where not all of it comes back.
@@ -23,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) permissions: BTreeSet<String>,
     /// What somebody else owns by now.
     pub(crate) given: Vec<String>,
+    /// The case that is restored and those before it, newest first; none where only permissions are given.
+    pub(crate) leaving: Vec<CaseRecord>,
     is_bounded: bool,
 }
 
@@ -32,11 +31,15 @@ impl Target {
             Some(earlier) => past(system, earlier, person).await?,
             None => Past::default(),
         };
-        let given = given(system, case).await?;
+        let leaving = match &case.restores {
+            Some(earlier) => intake::leaving(system.store, earlier).await.map_err(stored)?,
+            None => Vec::new(),
+        };
+        let given = given(system, &leaving).await?;
         let permissions = case.permissions_in(system.id);
         let by_role = case.by_role || past.by_role;
         let has_profile = system.policy.profile(person).is_some();
-        let has_moved = past.has_moved || moved_since(system, case, person).await?;
+        let has_moved = past.has_moved || moved_since(system, leaving.last(), person).await?;
         let has_moved = has_moved && has_profile && system.policy.governed().contains(system.id);
         // A single permission was decided about by somebody; the rest comes back where it concerns them now.
         let is_elsewhere = case.restores.is_some()
@@ -44,14 +47,21 @@ impl Target {
             && !system.policy.routing.gives(person, system.id)
             && !system.policy.needs_account(person, system.id);
         if !by_role && !has_moved && !is_elsewhere {
-            return Ok(Self { before: past.before, whole: None, permissions, given, is_bounded: false });
+            return Ok(Self {
+                before: past.before,
+                whole: None,
+                permissions,
+                given,
+                leaving,
+                is_bounded: false,
+            });
         }
         let mut needed = past.before.clone().map(|before| needed(system, person, before));
         if let Some(needed) = needed.as_mut().filter(|_| by_role) {
             // Whoever is hired anew logs in anew: no key of theirs becomes good again.
             needed.credentials.clear();
         }
-        Ok(Self { before: needed, whole: past.before, permissions, given, is_bounded: true })
+        Ok(Self { before: needed, whole: past.before, permissions, given, leaving, is_bounded: true })
     }
 
     pub(crate) fn wanted(&self) -> Wanted<'_> {
@@ -65,19 +75,16 @@ impl Target {
 }
 
 /// Whether a change of position has come about since they were shut: what it took then was part of what there was before.
-async fn moved_since(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<bool, Fault> {
-    let Some(earlier) = case.restores.as_ref().filter(|_| person.moving.is_some()) else { return Ok(false) };
-    let leaving = intake::leaving(system.store, earlier).await.map_err(stored)?;
-    let Some(shut) = leaving.last() else { return Ok(false) };
+async fn moved_since(system: &System<'_>, shut: Option<&CaseRecord>, person: &Person) -> Result<bool, Fault> {
+    let Some(shut) = shut else { return Ok(false) };
     let moves = intake::moves_of(system.store, person).await.map_err(stored)?;
     Ok(moves.iter().any(|moved| moved.has_begun() && moved.effective_at > shut.created_at))
 }
 
 /// What somebody else owns since the case that is restored, or those before it.
-async fn given(system: &System<'_>, case: &CaseRecord) -> Result<Vec<String>, Fault> {
-    let Some(earlier) = &case.restores else { return Ok(Vec::new()) };
+async fn given(system: &System<'_>, leaving: &[CaseRecord]) -> Result<Vec<String>, Fault> {
     let mut transfers = Vec::new();
-    for of in intake::leaving(system.store, earlier).await.map_err(stored)? {
+    for of in leaving {
         let record = system.store.system(&of.case_id, system.id).await.map_err(stored)?;
         transfers.extend(record.map(|record| record.transfers).unwrap_or_default());
     }
@@ -106,7 +113,7 @@ async fn past(system: &System<'_>, earlier: &CaseId, person: &Person) -> Result<
     let before = system.store.before(earlier, system.id).await.map_err(stored)?;
     let mut past = Past { before, ..Past::default() };
     let mut case = system.store.case(earlier).await.map_err(stored)?;
-    for _ in 0..MOST_BEFORE {
+    for _ in 0..MAX_BACK {
         let was = case.as_ref().and_then(|case| case.person_was.clone());
         let role = was.as_ref().and_then(|was| was.role.as_ref());
         past.has_moved |= role.is_some_and(|role| *role != person.role);

@@ -1,9 +1,9 @@
 //! The delayed, independent read: what was revoked or given back is read again, from nothing but the person.
 
-use crate::{System, handover, restore, revocation, target::Target};
+use crate::{System, handover, restore, target::Target};
 use leaver_adapters::run::{self, Job};
 use leaver_domain::{
-    case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus},
+    case::{CaseRecord, Happening, Mode, SystemRecord, SystemStatus, revocation},
     fault::Fault,
     inventory::Inventory,
     ledger::{EventKind, Outcome},

@@ -29,7 +29,9 @@ pub(crate) async fn give(plan: &Plan<'_>, case: &CaseRecord) -> Result<(), Fault
             }
             preview(plan, case, &mut record, owner, manual);
         } else if let Some(why) = nothing(plan, case, system).await? {
-            set_aside(plan, case, &mut record, why);
+            let comes_back = case.mode == Mode::Reactivate;
+            let kind = if comes_back { EventKind::AccessRestored } else { EventKind::AccessRevoked };
+            record.set_aside(case, kind, why, "leaver/plan", plan.now);
         } else {
             let subject = &case.person.username;
             let owner = tasks::owner_now(plan.store, plan.policy, system, subject).await.map_err(store)?;
@@ -70,27 +72,6 @@ async fn nothing(
     }
     let takes = change.takes(plan.policy, &person, system, &Grants::new());
     Ok(takes.map(|_| "it concerns them where they are now"))
-}
-
-fn set_aside(plan: &Plan<'_>, case: &CaseRecord, record: &mut SystemRecord, why: &str) {
-    record.status = SystemStatus::NotApplicable;
-    record.started_at = Some(plan.now);
-    let comes_back = case.mode == Mode::Reactivate;
-    record.log.push(Happening {
-        kind: if comes_back { EventKind::AccessRestored } else { EventKind::AccessRevoked },
-        at: plan.now,
-        actor: "leaver/plan".into(),
-        action: "set aside".into(),
-        outcome: Outcome::NotApplicable,
-        risk: None,
-        facts: json!({
-            "revocation": {
-                "type": case.mode, "reason": case.reason, "triggered_by": case.trigger.by,
-                "effective_at": case.effective_at, "policy_digest": case.policy_digest,
-            },
-            "why": why, "actions_taken": [], "before_state": null, "after_state": null,
-        }),
-    });
 }
 
 fn instructions(case: &CaseRecord, manual: &Manual) -> String {

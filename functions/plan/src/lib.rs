@@ -11,6 +11,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     holds,
     id::{BatchId, CaseId, MeasureId},
+    intake,
     ledger::{EventKind, Outcome},
     measure::MeasureStatus,
     person::{Person, PersonStatus},
@@ -328,26 +329,13 @@ async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
     }
     let mut case = case.clone();
     if let (None, Some(person)) = (&stop, &person) {
-        changes.extend(since(plan, &mut case, person));
+        let added = intake::widen(plan.store, plan.policy, person, &mut case).await.map_err(store)?;
+        changes.extend(added.into_iter().map(|record| Change::System(Box::new(record))));
     }
     let case = validated(plan, &case, person, stop, measure, loud);
     changes.extend(reviews_of(plan, &case).await?);
     changes.push(Change::Case(Box::new(case.clone())));
     Ok(Decided { case, changes })
-}
-
-/// Adds what the person has by now and had not when the case was recorded: days may lie between the two, in which they moved,
-/// or policy came to know another system.
-fn since(plan: &Plan<'_>, case: &mut CaseRecord, person: &Person) -> Vec<Change> {
-    if !case.mode.shuts() {
-        return Vec::new();
-    }
-    let mut theirs = plan.policy.systems_of(person, false);
-    theirs.retain(|system| !case.systems.contains(system));
-    case.systems.extend(theirs.iter().cloned());
-    case.systems.sort();
-    let queued = theirs.into_iter().map(|system| SystemRecord::queued(case, system));
-    queued.map(|record| Change::System(Box::new(record))).collect()
 }
 
 /// What about the person stops the case. A dry run changes nothing and looks at everybody whom it can find; where two

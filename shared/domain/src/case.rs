@@ -3,8 +3,10 @@
 //! Every record carries the log of what happened to it. The log is what the ledger takes over, so that the table alone
 //! can tell what a lost stream record would have told.
 
+mod rows;
 mod system;
 
+pub use rows::{revocation, shown};
 pub use system::{ActionTaken, MAX_OWNED, Residual, SystemRecord};
 
 use crate::{
@@ -23,6 +25,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// Most cases of one person that are gone back over, one before another.
+pub const MAX_BACK: usize = 32;
 
 /// What a case does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -338,32 +338,33 @@ pub async fn moves_of(store: &dyn CaseStore, person: &Person) -> Result<Vec<Case
     Ok(moves)
 }
 
-/// Adds to a case that shuts somebody the systems of the places where they were: whoever moved lately may have access where
-/// they have none by routing.
-async fn left_behind(
+/// Adds to a case that shuts somebody what is theirs and not in it: the systems that concern them as they are now, and those of
+/// the places where they were, because whoever moved lately may have access where routing gives them none. Asked for when the
+/// case is recorded, and at its first step once more: days may lie between the two.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub async fn widen(
     store: &dyn CaseStore,
     policy: &Policy,
     person: &Person,
-    opening: &mut Opening,
-) -> Result<(), StoreError> {
-    let shut = opening.case.as_mut().filter(|(case, _)| case.mode.shuts());
-    let Some((case, records)) = shut else { return Ok(()) };
+    case: &mut CaseRecord,
+) -> Result<Vec<SystemRecord>, StoreError> {
+    if !case.mode.shuts() {
+        return Ok(Vec::new());
+    }
+    let mut theirs: BTreeSet<SystemId> = policy.systems_of(person, false).into_iter().collect();
     for moved in moves_of(store, person).await? {
         let is_through = moved.status == CaseStatus::Complete;
-        for system in moved.systems {
-            // Nobody is asked again for what they did by hand.
-            let is_done = is_through && policy.manual(&system).is_some();
-            if !is_done && policy.systems.contains_key(&system) && !case.systems.contains(&system) {
-                records.push(SystemRecord::queued(case, system.clone()));
-                case.systems.push(system);
-            }
-        }
+        // Nobody is asked again for what they did by hand.
+        let is_done = |system: &SystemId| is_through && policy.manual(system).is_some();
+        let left = moved.systems.into_iter().filter(|system| !is_done(system));
+        theirs.extend(left.filter(|system| policy.systems.contains_key(system)));
     }
+    theirs.retain(|system| !case.systems.contains(system));
+    case.systems.extend(theirs.iter().cloned());
     case.systems.sort();
-    if let Some(opened) = case.log.first_mut() {
-        opened.facts["systems"] = json!(case.systems);
-    }
-    Ok(())
+    Ok(theirs.into_iter().map(|system| SystemRecord::queued(case, system)).collect())
 }
 
 /// A suspension of somebody who is to leave later comes before that: where the termination is called off, they are suspended.
@@ -405,7 +406,12 @@ async fn take(
     let mut person = person.clone();
     for _ in 0..TRIES {
         let mut opening = opening(&person);
-        left_behind(store, policy, &person, &mut opening).await?;
+        if let Some((case, records)) = &mut opening.case {
+            records.extend(widen(store, policy, &person, case).await?);
+            if let Some(opened) = case.log.first_mut() {
+                opened.facts["systems"] = json!(case.systems);
+            }
+        }
         comes_before(store, &person, &mut opening).await?;
         replace::replaces(store, &person, &mut opening, now).await?;
         if let Some((case, _)) = opening.case.as_ref().filter(|(case, _)| case.status == CaseStatus::Held) {

@@ -326,14 +326,16 @@ async fn no_more_run_at_once_than_policy_says_and_privileged_people_come_first()
     assert_eq!(batch(&house, &id).await.status, BatchStatus::Ended);
 }
 
-/// The feeder dies at every call, before and after it took effect, with and without an answer; another goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_feeds_may_die_anywhere() {
     let house = House::new().await;
-    let people = crowd(4);
-    let clock = Clock::new();
-    let csv = file(&people);
-    post(&house, HR, &csv, "k", false, clock.now()).await;
+    post(&house, HR, &file(&crowd(4)), "k", false, Clock::new().now()).await;
+    wherever_the_feeder_dies(&house, 1, 4).await;
+}
+
+/// The feeder dies at every call, before and after it took effect, with and without an answer, and another goes on: in the end all
+/// of the files are through, and so many people have a case, once each.
+async fn wherever_the_feeder_dies(house: &House, files: usize, people: usize) {
     for when in When::ALL {
         for call in 0.. {
             let (store, clock, workflow) = (house.cases.copy(), Clock::new(), MemoryWorkflow::default());
@@ -343,13 +345,16 @@ async fn whoever_feeds_may_die_anywhere() {
             let dying = feed(with, &failing, &clock, "dies", Duration::from_secs(7));
             let _ = fuse.invocation(dying).await;
             clock.pass(Duration::from_secs(31));
-            for _ in 0..3 {
-                feed(with, &store, &clock, "goes on", ROUND).await.unwrap();
+            for _ in 0..6 {
                 finish(&store, |_| true).await;
+                feed(with, &store, &clock, "goes on", ROUND).await.unwrap();
             }
-            assert_eq!(cases(&store).await.len(), 4, "{when:?} at call {call}");
-            let page = store.batches(None, 1).await.unwrap();
-            assert_eq!(page.batches[0].status, BatchStatus::Ended, "{when:?} at call {call}");
+            let all = cases(&store).await;
+            let whose: BTreeSet<&str> = all.iter().map(|case| case.person.username.as_str()).collect();
+            assert_eq!((all.len(), whose.len()), (people, people), "{when:?} at call {call}");
+            let page = store.batches(None, 9).await.unwrap();
+            let over = page.batches.iter().filter(|batch| batch.status == BatchStatus::Ended).count();
+            assert_eq!(over, files, "{when:?} at call {call}");
             if !fuse.has_blown() {
                 assert!(call > 20, "only {call} calls");
                 break;

@@ -1,18 +1,12 @@
 //! Several batches at once: who comes first in all of them, and how they share what room is left.
 
-use super::{Clock, HR, ROUND, batch, cases, crowd, feed, file, finish, id_of, post, with};
-use leaver_domain::{
-    batch::{BatchStatus, LineState},
-    case::CaseStatus,
-    ports::{CaseStore, Workflow},
+use super::{
+    Clock, HR, ROUND, batch, cases, crowd, feed, file, finish, id_of, post, wherever_the_feeder_dies, with,
 };
-use leaver_platform::memory::MemoryWorkflow;
-use leaver_tests::{
-    failing::{Failing, Fuse, When},
-    flow::House,
-};
+use leaver_domain::{batch::LineState, case::CaseStatus, ports::CaseStore};
+use leaver_tests::flow::House;
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 /// So many places for everybody, and a brake that lets all of them through.
 async fn house(places: u32) -> House {
@@ -72,36 +66,11 @@ async fn a_small_second_file_does_not_wait_for_a_large_first() {
     }
 }
 
-/// The feeder of two files dies at every call, before and after it took effect, with and without an answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_files_lose_nobody_wherever_their_feeder_dies() {
     let house = house(2).await;
     let (clock, people) = (Clock::new(), crowd(5));
     post(&house, HR, &file(&people[..3]), "one", false, clock.now()).await;
     post(&house, HR, &file(&people[2..]), "two", false, clock.now()).await;
-    for when in When::ALL {
-        for call in 0.. {
-            let (store, clock, workflow) = (house.cases.copy(), Clock::new(), MemoryWorkflow::default());
-            let with = (&house.policy, &workflow as &dyn Workflow);
-            let fuse = Arc::new(Fuse::at(call, when));
-            let failing = Failing::behind(&store, fuse.clone());
-            let dying = feed(with, &failing, &clock, "dies", Duration::from_secs(7));
-            let _ = fuse.invocation(dying).await;
-            clock.pass(Duration::from_secs(31));
-            for _ in 0..6 {
-                finish(&store, |_| true).await;
-                feed(with, &store, &clock, "goes on", ROUND).await.unwrap();
-            }
-            let all = cases(&store).await;
-            let whose: BTreeSet<&str> = all.iter().map(|case| case.person.username.as_str()).collect();
-            assert_eq!((all.len(), whose.len()), (5, 5), "{when:?} at call {call}");
-            let page = store.batches(None, 9).await.unwrap();
-            let over = page.batches.iter().filter(|batch| batch.status == BatchStatus::Ended).count();
-            assert_eq!(over, 2, "{when:?} at call {call}");
-            if !fuse.has_blown() {
-                assert!(call > 20, "only {call} calls");
-                break;
-            }
-        }
-    }
+    wherever_the_feeder_dies(&house, 2, 5).await;
 }

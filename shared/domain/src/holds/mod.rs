@@ -13,7 +13,7 @@ pub use request::{barred, request_for, request_for_all};
 
 use crate::{
     approval::{Approval, ApprovalStatus},
-    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, Standing},
+    case::{CaseRecord, CaseStatus, Finding, Happening, MAX_BACK, Mode, Standing},
     deciding::{self, Circumstances},
     id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
@@ -34,8 +34,6 @@ pub const PROTECTED: &str = "protected_account";
 const LIMIT: usize = 100;
 /// Tries against somebody else who changes the same record.
 const TRIES: usize = 4;
-/// Most cases that are gone back through to find where a person stood: far more than anybody has.
-pub(crate) const MAX_BACK: usize = 32;
 /// Who asks for the release of many.
 const LEAVER: &str = "leaver";
 

@@ -3,7 +3,7 @@
 
 use super::{Receipt, Refused, mark, take};
 use crate::{
-    case::{CaseRecord, CaseStatus, Happening, Mode, Subject, SystemRecord, SystemStatus, Trigger},
+    case::{CaseRecord, CaseStatus, Happening, MAX_BACK, Mode, Subject, SystemRecord, SystemStatus, Trigger},
     effective::Dates,
     id::{CaseId, MeasureId, SystemId},
     ledger::{EventKind, Outcome},
@@ -18,8 +18,6 @@ use std::collections::BTreeSet;
 
 /// Most permissions of one case.
 const MAX_PERMISSIONS: usize = 200;
-/// Most cases of one leaving.
-const MOST_BEFORE: usize = 8;
 
 /// What is to come back.
 #[derive(Debug, Clone)]
@@ -51,7 +49,7 @@ type Earlier = (CaseRecord, Vec<SystemRecord>);
 pub async fn leaving(store: &dyn CaseStore, last: &CaseId) -> Result<Vec<CaseRecord>, StoreError> {
     let mut all: Vec<CaseRecord> = Vec::new();
     let mut next = Some(last.clone());
-    while let Some(id) = next.filter(|_| all.len() < MOST_BEFORE) {
+    while let Some(id) = next.filter(|_| all.len() < MAX_BACK) {
         let Some(case) = store.case(&id).await? else { break };
         let was = case.person_was.as_ref().filter(|was| was.status != PersonStatus::Active);
         next = was.and_then(|was| was.case.clone());

@@ -3,8 +3,8 @@
 
 use crate::{
     batch::check::lies_ahead,
-    case::{CaseRecord, Mode},
-    holds::{self, MAX_BACK},
+    case::{CaseRecord, MAX_BACK, Mode},
+    holds,
     person::{Person, PersonStatus},
     ports::{CaseStore, Opening, StoreError},
     time::Timestamp,

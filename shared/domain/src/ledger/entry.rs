@@ -100,7 +100,7 @@ coded! {
         OrphanSettled = 27 as "orphan_settled",
         /// A batch of cases was recorded, held, let go on, called off, or has come to rest.
         BatchChanged = 28 as "batch_changed",
-        /// Somebody had an incomplete case tried again, and its open tasks were withdrawn for that.
+        /// An incomplete case is tried again, by somebody or by the sweep, and its open tasks were withdrawn for that.
         CaseForced = 29 as "case_forced",
         /// Something that the person owned has another owner, or leaver could not give it one.
         OwnershipTransferred = 30 as "ownership_transferred",

@@ -2,7 +2,7 @@
 
 use super::{Given, TRIES, again, cases, line, to_take};
 use crate::{
-    case::{CaseRecord, CaseStatus, Mode, SystemRecord},
+    case::{CaseRecord, CaseStatus, MAX_BACK, Mode, SystemRecord},
     id::CaseId,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
@@ -25,9 +25,6 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// After this long at most, one is looked at again whose case that takes back hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
-
-/// Most cases since an emergency began, of those by which somebody stands where they do.
-const MOST_BEFORE: usize = 8;
 
 /// What a measure works with.
 struct End<'a> {
@@ -247,7 +244,7 @@ impl End<'_> {
     /// The case by which the HRIS had them hired anew meanwhile, if it did. Whatever shut them since goes on for itself.
     async fn hired_anew(&self, measure: &Measure, restored: &CaseId) -> Result<Option<CaseId>, StoreError> {
         let mut next = self.person(measure).await?.and_then(|person| person.case);
-        for _ in 0..MOST_BEFORE {
+        for _ in 0..MAX_BACK {
             let Some(id) = next else { break };
             let Some(case) = self.store.case(&id).await? else { break };
             let called_off = matches!(case.status, CaseStatus::Cancelled | CaseStatus::Rejected);

@@ -3,7 +3,7 @@
 use super::TRIES;
 use crate::{
     approval::{Approval, ApprovalStatus, Concerned, Need, entitlement},
-    case::{CaseStatus, Happening, Mode, Subject},
+    case::{CaseStatus, Happening, MAX_BACK, Mode, Subject},
     contracts, deciding,
     digest::Digest,
     id::{CaseId, MeasureId, Username},
@@ -391,7 +391,8 @@ async fn need(store: &dyn CaseStore, asked: &Asked, concerned: &Concerned<'_>) -
 /// Whether a case suspended somebody for not having logged in, or, at the end of emergency access, did so again.
 async fn is_of_inactivity(store: &dyn CaseStore, case: &CaseId) -> Result<bool, StoreError> {
     let mut case = store.case(case).await?;
-    while let Some(of) = case.filter(|of| of.mode == Mode::Suspend) {
+    for _ in 0..MAX_BACK {
+        let Some(of) = case.filter(|of| of.mode == Mode::Suspend) else { break };
         if of.trigger.kind == intake::INACTIVE {
             return Ok(true);
         }
