@@ -12,10 +12,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 const ORIGIN: &str = "leaver/two-appenders";
 
-fn draft(place: u32) -> Draft {
+fn draft(case: &str, place: u32) -> Draft {
     Draft {
-        event_id: format!("case-two/okta/{place}"),
-        case_id: "case-two".into(),
+        event_id: format!("{case}/okta/{place}"),
+        case_id: case.to_owned(),
         ordinal: place,
         kind: EventKind::AccessRevoked,
         occurred_at: Timestamp::from_millis(1).expect("an instant"),
@@ -36,9 +36,12 @@ pub(crate) async fn two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_d
             // Overlapping halves, shuffled by the stride: every third event reaches both.
             for batch in 0..6 {
                 let places = (0..30).map(|n| first + (batch * 30 + n) * 7 % 180);
-                leaver_ledger::append(&appending(&store), places.map(draft).collect())
-                    .await
-                    .expect("an append");
+                leaver_ledger::append(
+                    &appending(&store),
+                    places.map(|place| draft("case-two", place)).collect(),
+                )
+                .await
+                .expect("an append");
             }
         }
     };
@@ -47,13 +50,29 @@ pub(crate) async fn two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_d
     let log = checked(&store).await;
     let ids: BTreeSet<String> = log.iter().map(|(entry, _)| entry.event_id.clone()).collect();
     assert_eq!(ids.len(), log.len(), "an event stands there twice");
-    assert_eq!(ids, (0..300).map(|place| draft(place).event_id).collect());
-    // From anywhere on, the walk gives what follows.
-    for from in [0, 1, 97, 98, 250, 299, 300] {
-        let rows = store.rows(from, 50).await.expect("rows");
-        let places: Vec<u64> = rows.iter().map(|row| row.seq).collect();
-        assert_eq!(places, (from..300.min(from + 50)).collect::<Vec<_>>());
+    assert_eq!(ids, (0..300).map(|place| draft("case-two", place).event_id).collect());
+    follows(&store, 300, 50, &[0, 1, 97, 98, 250, 299, 300]).await;
+}
+
+/// From each of these places on, the walk gives so many rows, or what there is.
+async fn follows(store: &impl LedgerStore, size: u64, limit: u64, places: &[u64]) {
+    for &from in places {
+        let rows = store.rows(from, usize::try_from(limit).expect("small")).await.expect("rows");
+        let found: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+        assert_eq!(found, (from..size.min(from + limit)).collect::<Vec<_>>(), "from {from}");
     }
+}
+
+/// A partition of the walk covers 4,096 places, and a batch may reach over its end.
+pub(crate) async fn a_walk_goes_on_where_a_partition_ends(house: Arc<House>) {
+    let store = house.ledger("leaver/long");
+    for first in (0..4_200).step_by(60) {
+        let drafts = (first..first + 60).map(|place| draft("case-long", place)).collect();
+        leaver_ledger::append(&appending(&store), drafts).await.expect("an append");
+    }
+    follows(&store, 4_200, 150, &[3_900, 4_000, 4_079, 4_080, 4_095, 4_096, 4_139, 4_140, 4_199, 4_200])
+        .await;
+    follows(&store, 4_200, 1_000, &[0, 3_500]).await;
 }
 
 /// The deployed function itself, invoked many times at once with other cases each time, and all of it once more.

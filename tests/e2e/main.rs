@@ -78,6 +78,7 @@ const SCENARIOS: &[(&str, Scenario)] = &scenarios![
     stores::measures_are_due_in_the_order_of_their_time,
     batches::a_batch_is_kept_as_it_is_and_found_while_it_is_due,
     ledger::two_appenders_on_the_real_table_make_no_gap_no_fork_and_no_double,
+    ledger::a_walk_goes_on_where_a_partition_ends,
     ledger::invocations_of_the_function_that_meet_lose_nothing,
     ledger::a_changed_row_is_named,
     checkpoint::a_checkpoint_covers_a_termination_within_ten_seconds,

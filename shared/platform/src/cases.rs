@@ -1,7 +1,6 @@
 //! The case store on DynamoDB. Every write is conditional; every read that decides something is consistent.
 
 use crate::{
-    cancelled,
     connect::Aws,
     item::{self, Item, Key, SHARDS, cases_shard, decode, seal_shard, start_shard, text, watch_shard},
     meter::Meter,
@@ -10,8 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Put, ReturnConsumedCapacity::Total, TransactWriteItem},
+    types::{AttributeValue, ReturnConsumedCapacity::Total},
 };
 use futures_util::future::try_join_all;
 use leaver_domain::{
@@ -60,22 +58,12 @@ pub(crate) fn trouble<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreErro
     }
 }
 
-/// What a failed transaction means.
-fn not_written(error: &SdkError<TransactWriteItemsError>) -> StoreError {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(why)) => {
-            cancelled::meaning(why.cancellation_reasons())
-        }
-        _ => trouble(error),
-    }
-}
-
 pub(crate) fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
     result.map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 /// What must hold for a record with this version to be written: that the one before is there, or that none is.
-fn condition(version: u64) -> (&'static str, Option<AttributeValue>) {
+pub(crate) fn condition(version: u64) -> (&'static str, Option<AttributeValue>) {
     match version {
         0 | 1 => ("attribute_not_exists(pk)", None),
         later => ("version = :before", Some(item::number(later - 1))),
@@ -131,63 +119,6 @@ impl DynamoCases {
             other => other,
         }
     }
-
-    fn put_in_transaction(&self, item: Item, version: u64) -> Result<TransactWriteItem, StoreError> {
-        let (condition, before) = condition(version);
-        let put = Put::builder().table_name(&self.table).condition_expression(condition).set_item(Some(item));
-        let put = match before {
-            Some(before) => put.expression_attribute_values(":before", before),
-            None => put,
-        };
-        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
-    }
-
-    /// The write of a change: conditional on the version before, where its record has one.
-    fn change(&self, change: &Change) -> Result<TransactWriteItem, StoreError> {
-        match change {
-            Change::Case(case) => self.put_in_transaction(item::of_case(case)?, case.version),
-            Change::System(system) => self.put_in_transaction(item::of_system(system)?, system.version),
-            Change::Person(person) => self.put_in_transaction(item::of_person(person)?, person.version),
-            Change::Measure(measure) => self.put_in_transaction(item::of_measure(measure)?, measure.version),
-            Change::Review(review) => self.put_in_transaction(item::of_review(review)?, review.version),
-            Change::Brake(brake) => self.put_in_transaction(item::of_brake(brake)?, brake.version),
-            Change::Orphan(orphan) => self.put_in_transaction(item::of_orphan(orphan)?, orphan.version),
-            Change::Canary(night) => self.put_in_transaction(item::of_canary(night)?, night.version),
-            Change::Batch(batch) => self.put_in_transaction(item::of_batch(batch)?, batch.version),
-            Change::Lease(lease) => self.put_in_transaction(item::of_lease(lease)?, lease.version),
-            Change::Hold(measure, case) => self.list(item::of_held(measure, case, true)),
-            Change::Unhold(measure, case) => self.list(item::of_held(measure, case, false)),
-        }
-    }
-
-    /// The write of a place in a list: no condition, because the records beside it have theirs.
-    fn list(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
-    }
-
-    fn opening(&self, opening: &Opening) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let mut writes = vec![self.put_in_transaction(item::of_mark(&opening.mark)?, 1)?];
-        if let Some(person) = &opening.person {
-            writes.push(self.put_in_transaction(item::of_person(person)?, person.version)?);
-        }
-        if let Some((case, systems)) = &opening.case {
-            writes.push(self.put_in_transaction(item::of_case(case)?, 1)?);
-            if !case.dry_run {
-                writes.push(self.list(Key::place(case).attributes())?);
-            }
-            for system in systems {
-                writes.push(self.put_in_transaction(item::of_system(system)?, 1)?);
-            }
-        }
-        if let Some(measure) = &opening.measure {
-            writes.push(self.put_in_transaction(item::of_measure(measure)?, 1)?);
-        }
-        if let Some(ahead) = &opening.ahead {
-            writes.push(self.put_in_transaction(item::of_case(ahead)?, ahead.version)?);
-        }
-        Ok(writes)
-    }
 }
 
 pub(crate) fn only_keys(item: &Item) -> Item {
@@ -212,20 +143,12 @@ pub(crate) fn attribute(item: &Item, name: &str) -> String {
 #[async_trait]
 impl CaseStore for DynamoCases {
     async fn record(&self, opening: &Opening) -> Result<Recorded, StoreError> {
-        let writes = self.opening(opening)?;
-        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
-        let error = match transaction.return_consumed_capacity(Total).send().await {
-            Ok(answer) => {
-                self.meter.write(answer.consumed_capacity());
-                return Ok(Recorded::New);
-            }
-            Err(error) => error,
-        };
+        let Err(error) = self.write_together(self.opening(opening)?).await else { return Ok(Recorded::New) };
         // Cancelled, or an answer that got lost on its way: the mark tells which of both happened.
         if let Some(known) = self.mark(&opening.mark.source, &opening.mark.event_id).await? {
             return Ok(Recorded::Known(known));
         }
-        Err(not_written(&error))
+        Err(error)
     }
 
     async fn mark(&self, source: &str, event: &EventId) -> Result<Option<EventMark>, StoreError> {
@@ -352,23 +275,7 @@ impl CaseStore for DynamoCases {
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
-        // A case that is opened together with something else is found by its person as any other.
-        let places = changes.iter().filter_map(|change| match change {
-            Change::Case(case) if case.version == 1 && !case.dry_run => {
-                Some(self.list(Key::place(case).attributes()))
-            }
-            _ => None,
-        });
-        let writes = changes.iter().map(|change| self.change(change)).chain(places);
-        let writes = writes.collect::<Result<Vec<_>, StoreError>>()?;
-        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
-        match transaction.return_consumed_capacity(Total).send().await {
-            Ok(answer) => {
-                self.meter.write(answer.consumed_capacity());
-                Ok(())
-            }
-            Err(error) => Err(not_written(&error)),
-        }
+        self.write_together(self.changes(changes)?).await
     }
 
     async fn measure(&self, id: &MeasureId) -> Result<Option<Measure>, StoreError> {

@@ -25,6 +25,14 @@ use leaver_domain::{
     ports::{Appended, Batch, LedgerStore, Located, Present, Row, StoreError},
 };
 
+/// One batch, as the walk has it.
+struct Walked {
+    /// The place of its first entry.
+    first: u64,
+    /// The keys of its entries, in their order.
+    keys: Vec<Item>,
+}
+
 /// How many places one partition of the walk covers.
 const SPAN: u64 = 4_096;
 
@@ -59,6 +67,17 @@ fn entry_key(draft: &Draft) -> Item {
         ("sk".to_owned(), text(format!("ENTRY#{}", rest.trim_start_matches('/')))),
     ]
     .into()
+}
+
+fn walked(item: &Item) -> Result<Walked, StoreError> {
+    let corrupt = || StoreError::Corrupt("a batch of the ledger has no place, or no keys".to_owned());
+    let first = string(item, "sk")?.parse().map_err(|_| corrupt())?;
+    let listed = item.get("keys").and_then(|keys| keys.as_l().ok()).ok_or_else(corrupt)?;
+    let keys: Vec<Item> = listed.iter().filter_map(|key| key.as_m().ok()).cloned().collect();
+    if keys.is_empty() || keys.len() != listed.len() {
+        return Err(corrupt());
+    }
+    Ok(Walked { first, keys })
 }
 
 impl DynamoLedger {
@@ -167,17 +186,40 @@ impl DynamoLedger {
         Ok(all)
     }
 
-    /// The batch that holds a place, and those behind it within one partition of the walk.
-    async fn walk(&self, span: u64, from: u64, limit: usize) -> Result<Vec<Item>, StoreError> {
+    /// The batches that begin at a place or behind it, within that place's partition of the walk; and whether that may not be all
+    /// of them yet.
+    async fn walk(&self, from: u64, limit: usize) -> Result<(Vec<Walked>, bool), StoreError> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         let query = query
             .key_condition_expression("pk = :pk AND sk >= :from")
-            .expression_attribute_values(":pk", text(format!("WALK#{}#{span:012}", self.origin)))
+            .expression_attribute_values(":pk", text(self.walk_pk(from)))
             .expression_attribute_values(":from", text(format!("{from:020}")))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = query.return_consumed_capacity(Total).send().await.map_err(|error| trouble(&error))?;
         self.meter.read(&answer.consumed_capacity);
-        Ok(answer.items.unwrap_or_default())
+        let more = answer.last_evaluated_key.is_some();
+        Ok((answer.items.unwrap_or_default().iter().map(walked).collect::<Result<_, _>>()?, more))
+    }
+
+    /// The keys of the entries from the batch that begins at a place, until there are so many or no more. Batches follow each other
+    /// without a gap, so that the place behind one is where the next begins.
+    async fn keys_from(&self, start: u64, wanted: usize) -> Result<Vec<Item>, StoreError> {
+        let (mut keys, mut place) = (Vec::new(), start);
+        while keys.len() < wanted {
+            let (batches, more) = self.walk(place, wanted - keys.len()).await?;
+            let partition = self.walk_pk(place);
+            for batch in batches {
+                if batch.first != place {
+                    return Err(StoreError::Corrupt(format!("no batch of the ledger begins at {place}")));
+                }
+                place += batch.keys.len() as u64;
+                keys.extend(batch.keys);
+            }
+            if !more && self.walk_pk(place) == partition {
+                break;
+            }
+        }
+        Ok(keys)
     }
 
     /// The first place of the batch that holds this one.
@@ -256,25 +298,8 @@ impl LedgerStore for DynamoLedger {
     async fn rows(&self, from: u64, limit: usize) -> Result<Vec<Row>, StoreError> {
         let limit = limit.clamp(1, 1_000);
         let Some(start) = self.batch_start(from).await? else { return Ok(Vec::new()) };
-        let mut keys = Vec::new();
-        let mut span = start / SPAN;
-        let (mut place, mut empty) = (start, 0);
         let wanted = limit + usize::try_from(from - start).unwrap_or(0);
-        while keys.len() < wanted && empty < 2 {
-            let batches = self.walk(span, place, wanted - keys.len()).await?;
-            empty = if batches.is_empty() { empty + 1 } else { 0 };
-            for batch in &batches {
-                place = string(batch, "sk")?.parse::<u64>().unwrap_or(place) + 1;
-                let listed = batch.get("keys").and_then(|keys| keys.as_l().ok()).cloned().unwrap_or_default();
-                keys.extend(listed.into_iter().filter_map(|key| match key {
-                    AttributeValue::M(key) => Some(key),
-                    _ => None,
-                }));
-            }
-            if batches.is_empty() {
-                span += 1;
-            }
-        }
+        let keys = self.keys_from(start, wanted).await?;
         let items = self.batch_get(keys, "seq, leaf, evidence").await?;
         let mut rows: Vec<Row> = items.iter().map(row).collect::<Result<_, _>>()?;
         rows.sort_by_key(|row| row.seq);

@@ -20,6 +20,7 @@ mod queries;
 mod rosters;
 mod secrets;
 mod signing;
+mod transactions;
 mod vault;
 mod workflow;
 
