@@ -75,9 +75,10 @@ pub const FIELD_SALES: [&str; 9] = [
 pub const SIX: [&str; 6] = ["aws_iam", "github", "google_workspace", "microsoft_365", "okta", "slack"];
 
 /// The shipped policy, for scenarios that are about something else than how many systems there are and who is asked when: six
-/// systems and those that are done by hand, and both of the security team are asked first.
+/// systems and those that are done by hand, both of the security team are asked first, and six cases of batches run at once.
 pub fn policy(environment: &str) -> Policy {
     let mut policy = shipped(environment);
+    policy.batch.max_running = 6;
     policy.systems.retain(|id, of| SIX.contains(&id.as_str()) || of.manual.is_some());
     policy.approvals.approvers.insert("sam.admin".parse().expect("a name"));
     policy
