@@ -81,7 +81,7 @@ fn part(id: &str) -> Part {
     Spec::of(id).expect("a row").part
 }
 
-const BUDGET: Duration = Duration::from_secs(25);
+const BUDGET: Duration = Duration::from_secs(60);
 
 struct Leaver {
     person: leaver_domain::person::Person,
@@ -249,34 +249,33 @@ async fn an_answer_of_the_wrong_shape_at_any_request_is_never_taken_for_success(
 /// A call that gets no answer costs the invocation its time, and nothing else: the next one finishes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_never_answered_ends_in_time_and_is_finished_later() {
+    const NEVER: Duration = Duration::from_secs(300);
     let row = |system: &'static str| async move {
         let stage = Stage::start_for([system]).await;
         let john = Leaver::of("john.doe");
         for k in [0, 4, 12] {
             stage.reset().await;
-            stage.fault(json!({"system": system, "latency_ms": 60_000, "skip": k, "times": 1})).await;
+            stage
+                .fault(json!({"system": system, "latency_ms": NEVER.as_secs() * 1000, "skip": k, "times": 1}))
+                .await;
             let to = stage.connect(system, Duration::from_secs(3));
             let began = std::time::Instant::now();
             let fault = match run::survey(to.adapter.as_ref(), &to.http, &john.job()).await {
-                Err(fault) => Some(fault),
+                Err(fault) => fault,
                 Ok(survey) => {
                     run::revoke(to.adapter.as_ref(), &to.http, &john.job(), survey, &BTreeSet::new())
                         .await
                         .fault
+                        .unwrap_or_else(|| panic!("{system}, request {k}: called done without an answer"))
                 }
             };
-            assert_eq!(fault.map(|fault| fault.kind), Some(FaultKind::Unavailable), "{system}, request {k}");
-            assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "{system}, request {k}: {:?}",
-                began.elapsed()
-            );
+            assert!(began.elapsed() < NEVER / 5, "{system}, request {k}: {:?}", began.elapsed());
+            // A run whose time is over before it comes to that call says just that.
+            let told = [FaultKind::Unavailable, FaultKind::NotVerified].contains(&fault.kind);
+            assert!(told, "{system}, request {k}: {fault}");
             stage.clear().await;
-            assert_eq!(
-                john.revoke(&stage.connect(system, BUDGET)).await.1.fault,
-                None,
-                "{system}, request {k}"
-            );
+            let report = john.revoke(&stage.connect(system, BUDGET)).await.1;
+            assert_eq!(report.fault, None, "{system}, request {k}");
         }
     };
     let systems: Vec<_> = revocable().map(|system| tokio::spawn(row(system))).collect();

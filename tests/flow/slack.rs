@@ -198,7 +198,7 @@ async fn slacks_limits_are_waited_out_and_its_refusals_told_without_secrets() {
     stage.fault(json!({"system": "slack", "match": "chat.postMessage", "status": 429, "headers": {"retry-after": "60"}})).await;
     let began = Instant::now();
     unavailable(messenger.show(&recipient("sam.admin"), &asking("x"), None).await);
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(30));
     stage.clear().await;
     for code in ["invalid_auth", "is_archived", "account_inactive"] {
         let body = json!({"ok": false, "error": code});

@@ -1,9 +1,9 @@
 //! What was taken is read again, days and weeks later: what is well, what is back, what cannot be read, and who is left alone.
 
-use crate::recorded;
+use crate::{events, recorded, restoring};
 use leaver_adapter::Step;
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, SystemStatus},
+    case::{CaseRecord, CaseStatus, Mode, SystemStatus},
     id::CaseId,
     ledger::{EventKind, Outcome},
     person::{Person, PersonStatus},
@@ -16,7 +16,7 @@ use leaver_platform::memory_messages::MemoryMessenger;
 use leaver_sweep::{Sweep, Swept};
 use leaver_tests::{
     failing::{Failing, When},
-    flow::{House, appending},
+    flow::{House, appending, shipped},
     sandbox::now,
 };
 use serde_json::{Value, json};
@@ -229,6 +229,52 @@ async fn an_account_that_is_back_is_told_and_taken_again() {
     assert_eq!(look(&house, &new.case_id, 1).await.opened, None);
     age(&house, &case, 30).await;
     assert_eq!(look(&house, &case, 30).await.opened, None);
+}
+
+/// Who is suspended stays so until somebody gives it back: what opens meanwhile is shut again, and nothing else is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_while_somebody_is_suspended_is_shut_again_and_all_of_it_comes_back() {
+    let mut house = House::new().await;
+    house.policy = shipped("local");
+    let before = (events::active(&house, "john.doe").await, accounts(&house, "john.doe").await);
+    let event = events::told("user_suspended", "john.doe", "s1", json!({}), json!({}));
+    let (suspended, systems) = events::done(&house, &event).await;
+    let case = suspended.case_id;
+    age(&house, &case, 1).await;
+    assert_eq!(sweep(&house).await.reverifying, 1);
+    let seen = look(&house, &case, 1).await;
+    // Where nothing is an account there was nothing to shut, and there is nothing to look for.
+    let looked_into = systems.iter().filter(|system| system.before.is_some()).count();
+    assert!(looked_into < house.policy.automatic().count(), "all of them hold accounts: this shows nothing");
+    assert_eq!((seen.systems_ok, seen.findings.len()), (looked_into, 0), "{seen:?}");
+    settle(&house).await;
+    age(&house, &case, 7).await;
+    switch_on(&house, "john.doe").await;
+    let seen = look(&house, &case, 7).await;
+    assert_eq!(kinds(&seen), ["reappeared"], "{seen:?}");
+    let (new, person) = opened(&house, &seen).await;
+    assert_eq!((new.mode, new.dates.termination_date), (Mode::Suspend, None));
+    assert_eq!((person.status, person.case.as_ref()), (PersonStatus::Suspended, Some(&case)));
+    house.execute(&new.case_id).await;
+    assert_eq!(house.case(&new.case_id).await.0.status, CaseStatus::Complete);
+    assert_eq!(house.stage.account("okta", "john.doe").await["active"], false);
+    for (kind, is_opened) in [(ReviewKind::Reappeared, true), (ReviewKind::Suspension, false)] {
+        let review = house.cases.review(&reviews::id_of(kind, &new.case_id)).await.unwrap();
+        assert_eq!(review.is_some(), is_opened, "{kind:?}");
+    }
+    restoring::given_back(&house, "r1", &case).await;
+    assert_eq!(events::active(&house, "john.doe").await, before.0);
+    for (was, is) in before.1.iter().zip(accounts(&house, "john.doe").await) {
+        if was["grants"].is_array() {
+            assert_eq!(restoring::names(was), restoring::names(&is));
+        }
+    }
+    // From then on there is nothing to look for.
+    settle(&house).await;
+    age(&house, &case, 30).await;
+    assert_eq!(sweep(&house).await.reverifying, 0);
+    let seen = self::seen(&house, &case, 30).await.unwrap();
+    assert_eq!(seen.left_alone.as_deref(), Some("the person is active again"));
 }
 
 /// Their address is somebody else's by now: systems that know people by it would take what is theirs.

@@ -226,7 +226,8 @@ async fn reviews_of(plan: &Plan<'_>, case: &CaseRecord) -> Result<Vec<Change>, F
     if case.dry_run || case.status != CaseStatus::Running {
         return Ok(Vec::new());
     }
-    let suspends = case.trigger.is_violation(case.mode);
+    // What had come back has its own review, which was written with the case.
+    let suspends = case.trigger.is_violation(case.mode) && case.trigger.kind != watch::REAPPEARED;
     let asked = [(case.emergency, ReviewKind::Emergency), (suspends, ReviewKind::Suspension)];
     let mut opened = Vec::new();
     for (_, kind) in asked.into_iter().filter(|(is_asked, _)| *is_asked) {

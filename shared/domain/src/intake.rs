@@ -209,8 +209,8 @@ fn is_canary(person: &Person, policy: &Policy) -> bool {
 
 /// When the case is looked at again. The canary is not: it is back the same night.
 fn watched(person: &Person, request: &Request, policy: &Policy) -> Option<Watch> {
-    let takes_all = request.mode == Mode::Leave && !request.dry_run && !is_canary(person, policy);
-    takes_all.then(|| Watch::of(policy)).flatten()
+    let shuts = request.mode.shuts() && !request.dry_run && !is_canary(person, policy);
+    shuts.then(|| Watch::of(policy)).flatten()
 }
 
 /// The archive that a case makes once it is through: by policy, or because the data has to be kept. The canary leaves nothing.

@@ -2,7 +2,7 @@
 
 use super::{Due, Look, looked, passed_over};
 use crate::{
-    case::{CaseRecord, CaseStatus, Finding, SystemRecord, Trigger},
+    case::{CaseRecord, CaseStatus, Finding, Mode, SystemRecord, Trigger},
     digest::Digest,
     effective::Dates,
     holds,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of a finding, of a case and of a review about access that is back.
-pub(super) const REAPPEARED: &str = "reappeared";
+pub const REAPPEARED: &str = "reappeared";
 /// The kind of a finding about access that may be somebody else's.
 const ADDRESS_REUSED: &str = "address_reused";
 /// Most things that are named of one system.
@@ -199,7 +199,8 @@ pub fn tell(around: &Around<'_>, case: &CaseRecord, mut found: Found) -> Result<
     Ok(changes)
 }
 
-/// The case that takes what is back. It leaves the person where they stand: they left by the case before.
+/// The case that takes what is back, as the case before took it: who is suspended stays so. It leaves the person where they stand:
+/// they left, or were suspended, by the case before.
 ///
 /// # Errors
 /// Where an id cannot be made.
@@ -212,9 +213,10 @@ pub fn reappearance(around: &Around<'_>, case: &CaseRecord, found: &Found) -> Re
         found.look.day,
         case.case_id
     );
+    // The employment ended when it ended, where it did.
+    let ended = (case.mode == Mode::Leave).then(|| case.dates.last_day(case.effective_at));
     let request = intake::Request {
-        // The employment ended when it ended.
-        dates: Dates { termination_date: Some(case.dates.last_day(case.effective_at)), ..case.dates.clone() },
+        dates: Dates { termination_date: ended.or(case.dates.termination_date), ..case.dates.clone() },
         preserve_data: case.preserve_data,
         ..intake::Request::plain(trigger, case.mode, reason, around.now)
     };

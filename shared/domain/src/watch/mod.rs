@@ -8,10 +8,10 @@ mod found;
 #[cfg(test)]
 mod tests;
 
-pub use found::{Around, Found, MAX_LABELS, came_back, fold, reappearance, tell};
+pub use found::{Around, Found, MAX_LABELS, REAPPEARED, came_back, fold, reappearance, tell};
 
 use crate::{
-    case::{CaseRecord, CaseStatus, Finding, Happening, Mode, SystemRecord, SystemStatus},
+    case::{CaseRecord, CaseStatus, Finding, Happening, SystemRecord, SystemStatus},
     fault::Fault,
     id::CaseId,
     ledger::{EventKind, Outcome},
@@ -130,11 +130,11 @@ impl Watch {
     }
 }
 
-/// The next look at a case, however long ago it should have been. Only what took everything is looked at, once it is through.
+/// The next look at a case, however long ago it should have been. Only what shut somebody out is looked at, once it is through.
 pub fn due(case: &CaseRecord) -> Option<Due> {
     let watch = case.watch.as_ref()?;
     let through = matches!(case.status, CaseStatus::Complete | CaseStatus::Incomplete);
-    if !through || case.dry_run || case.mode != Mode::Leave {
+    if !through || case.dry_run || !case.mode.shuts() {
         return None;
     }
     let day = *watch.days.iter().find(|day| watch.look(**day).is_none())?;
@@ -204,7 +204,8 @@ pub async fn standing_now(store: &dyn CaseStore, case: &CaseRecord) -> Result<St
     Ok(standing(case, person.as_ref(), opened.as_ref()))
 }
 
-/// Why a system of a case is not read again; `None` where it is. What is done by hand is nothing that an adapter could read.
+/// Why a system of a case is not read again; `None` where it is. What is done by hand is nothing that an adapter could read, and
+/// what was set aside was not read in the first place, as permissions and tasks are not where somebody is suspended.
 pub fn passed_over(record: &SystemRecord, policy: &Policy) -> Option<&'static str> {
     use SystemStatus::{Denied, ManualTask, NotApplicable, Verified};
     if !policy.automatic().any(|system| *system == record.system) {
@@ -212,6 +213,7 @@ pub fn passed_over(record: &SystemRecord, policy: &Policy) -> Option<&'static st
     }
     let closed = record.task.as_ref().is_some_and(|task| task.closed.is_some());
     match record.status {
+        NotApplicable if record.before.is_none() => Some("it was set aside"),
         Verified | NotApplicable => None,
         ManualTask if closed => None,
         Denied => Some("somebody decided that access stays"),

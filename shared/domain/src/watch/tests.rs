@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::{
-    case::{Task, TaskClosed, Trigger},
+    case::{Mode, Task, TaskClosed, Trigger},
     digest::Digest,
     fault::FaultKind,
-    intake, measures,
+    intake,
+    inventory::Inventory,
+    measures,
     plan::{Action, ActionKind, Plan},
     ports::Change,
     reviews::ReviewKind,
@@ -98,13 +100,14 @@ fn days_are_of_24_hours_from_the_end_of_the_case_and_each_comes_once() {
 }
 
 #[test]
-fn only_what_took_everything_and_is_through_is_looked_at() {
+fn only_what_shut_somebody_out_and_is_through_is_looked_at() {
     for status in CaseStatus::ALL {
         let is_through = matches!(status, CaseStatus::Complete | CaseStatus::Incomplete);
         assert_eq!(due(&CaseRecord { status, ..case() }).is_some(), is_through, "{status:?}");
     }
-    for mode in [Mode::Partial, Mode::Reactivate] {
-        assert_eq!(due(&CaseRecord { mode, ..case() }), None);
+    for mode in [Mode::Leave, Mode::Suspend, Mode::Partial, Mode::Reactivate] {
+        let shuts = matches!(mode, Mode::Leave | Mode::Suspend);
+        assert_eq!(due(&CaseRecord { mode, ..case() }).is_some(), shuts, "{mode:?}");
     }
     assert_eq!(due(&CaseRecord { dry_run: true, ..case() }), None);
     assert_eq!(due(&CaseRecord { watch: None, ..case() }), None);
@@ -150,8 +153,11 @@ fn what_is_not_finished_or_done_by_hand_is_passed_over() {
     let (policy, case) = (policy(), case());
     let read = |record: &SystemRecord| passed_over(record, &policy).is_none();
     for status in SystemStatus::ALL {
+        let record = system(&case, "okta", status);
+        assert_eq!(read(&record), status == SystemStatus::Verified, "{status:?}, set aside");
+        let looked_at = SystemRecord { before: Some(Inventory::absent().state()), ..record };
         let is_read = matches!(status, SystemStatus::Verified | SystemStatus::NotApplicable);
-        assert_eq!(read(&system(&case, "okta", status)), is_read, "{status:?}");
+        assert_eq!(read(&looked_at), is_read, "{status:?}");
     }
     let done =
         TaskClosed { by: "sam".parse().unwrap(), at: closed(), statement: "did it".into(), evidence: vec![] };
