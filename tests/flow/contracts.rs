@@ -153,3 +153,29 @@ async fn a_look_that_dies_before_security_is_asked_is_finished_by_the_next() {
         }
     }
 }
+
+/// The case was recorded from a record that somebody changed in the same moment, or waits for a human while the contract is extended.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_whose_contract_runs_on_takes_nothing() {
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    look(&house, over()).await;
+    let case = person(&house, CASEY).await.case.expect("a case");
+    ends(&house, "2026-03-20").await;
+    house.plan(&house.cases, &case).await.unwrap();
+    let (record, _) = house.case(&case).await;
+    assert_eq!(record.status, CaseStatus::Held);
+    assert!(record.findings.iter().any(|one| one.kind == "contract_runs"), "{:?}", record.findings);
+    let path = format!("/api/v1/cases/{case}/cancel");
+    let said = json!({"reason": "it was extended"}).to_string();
+    let (status, answer) = house.call(HR, "POST", &path, &said, now()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(person(&house, CASEY).await.status, PersonStatus::Active);
+    // The same day is the end that it was about.
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    look(&house, over()).await;
+    let case = person(&house, CASEY).await.case.expect("a case");
+    house.plan(&house.cases, &case).await.unwrap();
+    assert_eq!(house.case(&case).await.0.status, CaseStatus::Running);
+}

@@ -44,6 +44,13 @@ pub(crate) fn told(kind: &str, username: &str, id: &str, user: Value, metadata: 
     event
 }
 
+/// Of which HR hears now.
+pub(crate) fn told_now(kind: &str, username: &str, id: &str, user: Value, metadata: Value) -> Value {
+    let mut event = told(kind, username, id, user, metadata);
+    event["timestamp"] = json!(now());
+    event
+}
+
 pub(crate) async fn post(house: &House, event: &Value) -> (i64, Value) {
     let response = house.post(&house.cases, &event.to_string()).await;
     (response.status_code, body(&response))
@@ -75,7 +82,7 @@ pub(crate) async fn active(house: &House, username: &str) -> Vec<&'static str> {
     all
 }
 
-async fn grants(house: &House, system: &str, username: &str) -> Vec<String> {
+pub(crate) async fn grants(house: &House, system: &str, username: &str) -> Vec<String> {
     let account = house.stage.account(system, username).await;
     let all = account["grants"].as_array().cloned().unwrap_or_default();
     all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
@@ -251,28 +258,6 @@ async fn a_suspension_for_inactivity_waits_where_it_is_flagged() {
     assert!(case.log[0].facts.get("passes_gate").is_none());
 }
 
-/// A violation, then the termination for it, then a court that wants them back: everything is as before the suspension.
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_left_while_suspended_comes_back_to_what_was_before_the_suspension() {
-    let house = House::new().await;
-    let (before, held) = (active(&house, JOHN).await, grants(&house, "okta", JOHN).await);
-    done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
-    let left = recorded(&house, JOHN).await;
-    house.execute(&left).await;
-    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Left);
-    let (case, systems) = done(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
-    assert_eq!((case.mode, case.status), (Mode::Reactivate, CaseStatus::Complete), "{systems:#?}");
-    assert_eq!(case.restores.as_ref(), Some(&left));
-    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
-    assert_eq!(active(&house, JOHN).await, before);
-    // A vendor lists them in the order in which they were given.
-    let in_order = |mut all: Vec<String>| {
-        all.sort();
-        all
-    };
-    assert_eq!(in_order(grants(&house, "okta", JOHN).await), in_order(held));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_hired_anew_in_another_role_gets_no_more_than_that_needs_and_no_key() {
     let house = House::new().await;
@@ -293,24 +278,6 @@ async fn whoever_is_hired_anew_in_another_role_gets_no_more_than_that_needs_and_
     let okta = systems.iter().find(|one| one.system.as_str() == "okta").expect("okta");
     let given: Vec<_> = okta.actions.iter().map(|one| one.action.label.as_str()).collect();
     assert!(!given.contains(&"Engineering"), "{given:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_termination_that_has_not_begun_is_called_off_by_a_rehire() {
-    let house = House::new().await;
-    let mut event = event(JOHN, "t1");
-    event["timestamp"] = json!(now());
-    event["metadata"]["last_working_day"] = json!("2099-01-01");
-    let case = taken(&house, &event).await;
-    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Leaving);
-    for duplicate in [false, true] {
-        let (status, answer) = post(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await;
-        let expected = json!({"case_id": null, "status": "recorded", "duplicate": duplicate});
-        assert_eq!((status, answer), (202, expected));
-    }
-    assert_eq!(house.case(&case).await.0.status, CaseStatus::Cancelled);
-    assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
-    assert_eq!(active(&house, JOHN).await.len(), SIX.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

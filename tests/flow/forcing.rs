@@ -385,6 +385,22 @@ async fn a_permission_of_one_system_is_taken_there_and_nowhere_else() {
     assert_eq!(status, 202, "{view}");
     let taken = json!([{"system": "github", "grant": "reviewers"}, {"system": "okta", "grant": "Reviewers"}]);
     assert_eq!(view["permissions"], taken);
+    // Another name for the same profile takes nothing that their own role needs.
+    let own = house.cases.person(&"john.doe".parse().unwrap()).await.unwrap().unwrap().role;
+    let needs = json!({"github": ["core"], "okta": []});
+    house.policy.roles = serde_json::from_value(json!({"twin": needs, own.clone(): needs})).unwrap();
+    let (status, problem) = open(&house, json!({"role": "twin"})).await;
+    assert!(
+        status == 422 && problem["detail"].as_str().unwrap().contains("needs nothing beyond"),
+        "{problem}"
+    );
+    let (status, view) = open(&house, json!({"role": own})).await;
+    assert_eq!(
+        (status, &view["permissions"]),
+        (202, &json!([{"system": "github", "grant": "core"}])),
+        "{view}"
+    );
+    house.policy.roles = serde_json::from_value(json!({"engineer": {}, "reviewer": {}})).unwrap();
     for (scope, why) in [
         (json!({"role": "astronaut"}), "engineer, reviewer"),
         (json!({}), "1 to 200"),

@@ -29,6 +29,7 @@ mod pacing;
 mod policy;
 mod renamed;
 mod restoring;
+mod returning;
 mod sealing;
 mod slack;
 mod tasks;

@@ -1,5 +1,6 @@
 //! A night: every system lists its accounts, HR's people are held against them, and somebody decides about what is left over.
 
+use crate::recorded;
 use leaver_adapter::Step;
 use leaver_adapters::http::Command;
 use leaver_domain::{
@@ -294,6 +295,7 @@ async fn what_is_nobodys_is_a_task_of_the_systems_owner_and_its_case_closes_with
     let id = said["standing"]["case"].as_str().expect("a case").to_owned();
     let opened = case(&house, &id).await;
     assert_eq!((opened.status, opened.systems.len()), (CaseStatus::Incomplete, 1));
+    assert!(opened.archive.is_none() && opened.watch.is_none(), "there is nobody whose data could be kept");
     let slack = house.system(&opened.case_id, "slack").await;
     assert_eq!(slack.status, SystemStatus::ManualTask);
     assert!(slack.task.as_ref().is_some_and(|task| task.instructions.contains("robin.mover")));
@@ -384,6 +386,65 @@ async fn who_has_not_logged_in_for_long_is_suspended_once() {
     house.cases.put_person(&pat).await.expect("written");
     night(&house).await;
     assert_eq!(house.workflow.started().iter().collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+/// The list was read before they went: it shows what was taken since.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_left_after_the_lists_were_read_has_left_nothing_behind() {
+    let house = house().await;
+    for system in SIX {
+        house.step_of_system(&house.cases, system, Step::Roster).await.expect(system);
+    }
+    let case = recorded(&house, "robin.mover").await;
+    house.execute(&case).await;
+    assert_eq!(person(&house, "robin.mover").await.status, PersonStatus::Left);
+    house.reconcile(&house.cases, now()).await.expect("a night");
+    for system in SIX {
+        let of_robin = |one: &Orphan| one.account.login.starts_with("robin");
+        assert!(!orphans(&house, system).await.iter().any(of_robin), "{system}");
+    }
+    // By a list that is younger, they have.
+    let mut closed = self::case(&house, case.as_str()).await;
+    closed.closed_at = Some(now().minus(DAY));
+    closed.version += 1;
+    house.cases.put_case(&closed).await.expect("written");
+    house.reconcile(&house.cases, now()).await.expect("a night");
+    assert!(matches!(orphan(&house, "okta", "robin").await.class, Class::Left { .. }));
+}
+
+/// The vendor still says when they logged in last before they went.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_let_back_has_as_long_as_everybody_to_log_in() {
+    let house = house().await;
+    let suspended = case(
+        &house,
+        night(&house)
+            .await
+            .inactive
+            .idle
+            .first_key_value()
+            .map(|_| house.workflow.started().pop().expect("a case"))
+            .expect("somebody")
+            .as_str(),
+    )
+    .await;
+    let mut back = CaseRecord {
+        case_id: "case-back".parse().expect("an id"),
+        mode: Mode::Reactivate,
+        version: 1,
+        ..suspended
+    };
+    for (ago, is_idle) in [(0, false), (89, false), (91, true)] {
+        back.closed_at = Some(now().minus(DAY * ago));
+        house.cases.put_case(&back).await.expect("written");
+        back.version += 1;
+        let mut pat = person(&house, "pat.idle").await;
+        (pat.status, pat.case) = (PersonStatus::Active, Some(back.case_id.clone()));
+        pat.version += 1;
+        house.cases.put_person(&pat).await.expect("written");
+        let judged = night(&house).await.inactive;
+        assert_eq!(judged.idle.contains_key(&pat.username), is_idle, "{ago} days: {judged:?}");
+    }
 }
 
 /// A hold forbids deleting, and a suspension deletes nothing.

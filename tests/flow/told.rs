@@ -1,7 +1,7 @@
 //! What HR tells is taken as it is meant: a day in the person's own calendar, a fact that is so no more, a termination on another
 //! day, and nothing about somebody who is suspended.
 
-use crate::events::{active, at, done, ends, look, person, post, taken, told};
+use crate::events::{active, at, done, ends, look, person, post, taken, told, told_now};
 use leaver_domain::{
     case::{CaseRecord, CaseStatus},
     id::CaseId,
@@ -112,7 +112,7 @@ async fn a_termination_that_is_put_off_happens_on_the_later_day_only() {
     assert!(house.plan_at(&house.cases, &old, in_days(15)).await.unwrap().systems.is_empty());
     assert_eq!(due(&house, in_days(25)).await, std::slice::from_ref(&new));
     // Whoever stays after all is where they were before the first.
-    assert_eq!(post(&house, &told("user_rehired", JOHN, "r1", json!({}), json!({}))).await.0, 202);
+    assert_eq!(post(&house, &told_now("user_rehired", JOHN, "r1", json!({}), json!({}))).await.0, 202);
     assert_eq!(house.case(&new).await.0.status, CaseStatus::Cancelled);
     assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
 }
@@ -194,7 +194,7 @@ async fn a_suspension_is_ended_by_nobody_who_is_hired_anew() {
     let before = person(&house, JOHN).await;
     let refused = async |kind: &str, id: &str| {
         let (status, problem) =
-            post(&house, &told(kind, JOHN, id, json!({"role": "sales"}), json!({}))).await;
+            post(&house, &told_now(kind, JOHN, id, json!({"role": "sales"}), json!({}))).await;
         assert_eq!((status, &problem["type"]), (422, &json!("/problems/suspended")), "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains(suspension.as_str()), "{problem}");
         let john = person(&house, JOHN).await;
@@ -225,7 +225,7 @@ async fn a_suspension_is_ended_by_nobody_who_is_hired_anew() {
     // Once they have left, they can be hired anew.
     let left = taken(&house, &event(JOHN, "t2")).await;
     house.execute(&left).await;
-    let (back, _) = done(&house, &told("user_rehired", JOHN, "r4", json!({}), json!({}))).await;
+    let (back, _) = done(&house, &told_now("user_rehired", JOHN, "r4", json!({}), json!({}))).await;
     assert_eq!((back.status, back.restores), (CaseStatus::Complete, Some(left)));
     assert_eq!(person(&house, JOHN).await.status, PersonStatus::Active);
 }

@@ -3,8 +3,10 @@
 use crate::{events, recorded, restoring};
 use leaver_adapter::Step;
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Mode, SystemStatus},
+    case::{CaseRecord, CaseStatus, Mode, SystemStatus, Trigger},
+    digest::Digest,
     id::CaseId,
+    intake,
     ledger::{EventKind, Outcome},
     person::{Person, PersonStatus},
     ports::{CaseStore, Execution},
@@ -275,6 +277,58 @@ async fn what_opens_while_somebody_is_suspended_is_shut_again_and_all_of_it_come
     assert_eq!(sweep(&house).await.reverifying, 0);
     let seen = self::seen(&house, &case, 30).await.unwrap();
     assert_eq!(seen.left_alone.as_deref(), Some("the person is active again"));
+}
+
+/// They work out their notice, suspended: the termination that lies ahead has taken nothing yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_is_looked_at_while_a_termination_lies_ahead() {
+    for kind in ["user_suspended", "inactive"] {
+        let house = House::new().await;
+        let case = match kind {
+            "inactive" => inactive(&house).await,
+            kind => {
+                let event = events::told(kind, "john.doe", "s1", json!({}), json!({}));
+                events::done(&house, &event).await.0.case_id
+            }
+        };
+        let later = json!({"last_working_day": "2099-01-01"});
+        let mut event = events::told("user_terminated", "john.doe", "t1", json!({}), later);
+        event["timestamp"] = json!(now());
+        let ahead = events::taken(&house, &event).await;
+        settle(&house).await;
+        age(&house, &case, 1).await;
+        switch_on(&house, "john.doe").await;
+        assert_eq!(sweep(&house).await.reverifying, 1, "{kind}");
+        let seen = look(&house, &case, 1).await;
+        assert_eq!(kinds(&seen), ["reappeared"], "{seen:?}");
+        let (new, person) = opened(&house, &seen).await;
+        assert_eq!((person.status, person.case), (PersonStatus::Leaving, Some(ahead)));
+        // Whoever has done nothing is not shut past the risk gate.
+        let expected = if kind == "inactive" { ("inactive", false) } else { ("reappeared", true) };
+        assert_eq!((new.trigger.kind.as_str(), new.passes_gate()), expected);
+        house.execute(&new.case_id).await;
+        assert_eq!(house.case(&new.case_id).await.0.status, CaseStatus::Complete);
+        assert_eq!(house.stage.account("okta", "john.doe").await["active"], false);
+    }
+}
+
+/// A suspension for not having logged in.
+async fn inactive(house: &House) -> CaseId {
+    let trigger = Trigger {
+        source: "leaver".into(),
+        event_id: "inactive-1".parse().unwrap(),
+        by: "leaver/reconcile".into(),
+        kind: intake::INACTIVE.into(),
+        at: now(),
+        received_at: now(),
+        body: Digest::ZERO,
+    };
+    let request = intake::Request::plain(trigger, Mode::Suspend, "No login for 90 days", now());
+    let john = house.cases.person(&"john.doe".parse().unwrap()).await.unwrap().unwrap();
+    let taken = intake::submit(&house.cases, &house.workflow, &house.policy, &john, &request, now()).await;
+    let case = taken.expect("a case").0.case_id;
+    house.execute(&case).await;
+    case
 }
 
 /// Their address is somebody else's by now: systems that know people by it would take what is theirs.

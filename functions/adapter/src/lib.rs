@@ -22,6 +22,7 @@ use leaver_domain::{
     fault::{Fault, FaultKind},
     gathering::Gathering,
     id::{CaseId, SystemId},
+    intake,
     measure::Measure,
     measures, people,
     person::Person,
@@ -174,7 +175,12 @@ impl System<'_> {
     /// The person of a case, as they stand now.
     async fn person(&self, case: &CaseRecord) -> Result<Person, Fault> {
         let person = self.store.person(&case.person.username).await.map_err(stored)?;
-        person.ok_or_else(|| internal("the person is not known any more"))
+        let person = person.ok_or_else(|| internal("the person is not known any more"))?;
+        match case.mode {
+            // Until a termination that lies ahead begins, they are here, and get what was promised.
+            Mode::Reactivate => intake::as_begun(self.store, person, self.now()).await.map_err(stored),
+            Mode::Leave | Mode::Partial | Mode::Suspend => Ok(person),
+        }
     }
 
     /// The person as they are looked for in this system: by former addresses only where the one of now finds no account, and by

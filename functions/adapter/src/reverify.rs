@@ -25,7 +25,7 @@ pub(crate) async fn reverify(
     if is_read || watch::passed_over(&record, system.policy).is_some() {
         return Ok(record.status);
     }
-    if watch::standing_now(system.store, case).await.map_err(stored)? != Standing::Watched {
+    if watch::standing_now(system.store, case, now).await.map_err(stored)? != Standing::Watched {
         return Ok(record.status);
     }
     let read = read(system, case, &record).await;

@@ -18,7 +18,8 @@ pub(crate) async fn run(system: &System<'_>) -> Result<(), Fault> {
     if !system.adapter.spec().roster.is_listed() {
         return Ok(());
     }
-    let night = night_of(system.now());
+    let began = system.now();
+    let night = night_of(began);
     let mut parts = system.rosters.parts(system.id).await.map_err(stored)?;
     for page in 0..MAX_PAGES {
         let Reading::From(number, mark) = reading(&parts, night) else { return Ok(()) };
@@ -27,7 +28,7 @@ pub(crate) async fn run(system: &System<'_>) -> Result<(), Fault> {
             break;
         }
         let page = system.adapter.roster(system.http, mark.as_ref()).await?;
-        for part in split(system.id, night, number, &page) {
+        for part in split(system.id, began, number, &page) {
             if part.number >= MAX_PARTS {
                 let detail = format!("the roster has more than {MAX_PARTS} parts");
                 return Err(Fault::shape(detail));

@@ -13,6 +13,9 @@ use leaver_domain::{
 };
 use std::collections::BTreeSet;
 
+/// Most cases of one person that are looked through for what was taken since.
+const MOST_SINCE: usize = 50;
+
 pub(crate) struct Target {
     pub(crate) before: Option<Inventory>,
     /// What there was before, where not all of it comes back.
@@ -27,7 +30,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) async fn of(system: &System<'_>, case: &CaseRecord, person: &Person) -> Result<Self, Fault> {
-        let past = match &case.restores {
+        let mut past = match &case.restores {
             Some(earlier) => past(system, earlier, person).await?,
             None => Past::default(),
         };
@@ -35,6 +38,11 @@ impl Target {
             Some(earlier) => intake::leaving(system.store, earlier).await.map_err(stored)?,
             None => Vec::new(),
         };
+        let shut = leaving.last().filter(|shut| shut.mode.shuts());
+        if let (Some(before), Some(shut)) = (&mut past.before, shut) {
+            let taken = taken_since(system, shut, person).await?;
+            before.grants.retain(|held| !taken.iter().any(|name| system.adapter.is_named(held, name)));
+        }
         let given = given(system, &leaving).await?;
         let permissions = case.permissions_in(system.id);
         let by_role = case.by_role || past.by_role;
@@ -79,6 +87,25 @@ async fn moved_since(system: &System<'_>, shut: Option<&CaseRecord>, person: &Pe
     let Some(shut) = shut else { return Ok(false) };
     let moves = intake::moves_of(system.store, person).await.map_err(stored)?;
     Ok(moves.iter().any(|moved| moved.has_begun() && moved.effective_at > shut.created_at))
+}
+
+/// What was taken here from them on its own while they were shut out: somebody decided about that, or what was given for a time
+/// came to its end. What a change of position took is judged by their role.
+async fn taken_since(
+    system: &System<'_>,
+    shut: &CaseRecord,
+    person: &Person,
+) -> Result<BTreeSet<String>, Fault> {
+    let cases = system.store.cases_about(&person.username, MOST_SINCE).await.map_err(stored)?;
+    let on_its_own = |case: &&CaseRecord| {
+        case.mode == Mode::Partial && case.moves.is_none() && !case.dry_run && case.has_begun()
+    };
+    let since = cases.iter().filter(on_its_own).filter(|case| case.created_at >= shut.created_at);
+    Ok(since
+        .flat_map(|case| {
+            case.permissions_in(system.id).into_iter().chain(case.grants.clone().unwrap_or_default())
+        })
+        .collect())
 }
 
 /// What somebody else owns since the case that is restored, or those before it.

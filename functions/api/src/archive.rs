@@ -30,16 +30,23 @@ pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, 
     let mut found = vault::all(vault, &prefix).await.map_err(stored)?;
     found.retain(|one| one.is_latest);
     let mut by_case: BTreeMap<CaseId, Vec<(String, Stored)>> = BTreeMap::new();
-    for one in found.into_iter().take(MOST) {
+    let wanted = call.query.get("case");
+    let (mut shown, mut more) = (0, false);
+    for one in found {
         let place = one.key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
         let Some((Ok(case), name)) = place.map(|(case, name)| (case.parse::<CaseId>(), name)) else {
             continue;
         };
+        if wanted.is_some_and(|wanted| case.as_str() != wanted) {
+            continue;
+        }
+        more = shown == MOST;
+        if more {
+            break;
+        }
+        shown += 1;
         let name = name.to_owned();
         by_case.entry(case).or_default().push((name, one));
-    }
-    if let Some(wanted) = call.query.get("case") {
-        by_case.retain(|case, _| case.as_str() == wanted);
     }
     for case in by_case.keys() {
         told(api, call, case).await?;
@@ -47,8 +54,7 @@ pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, 
     let until = api.now.plus(LINK);
     let mut archives = Vec::new();
     for (case, objects) in &by_case {
-        // Without its manifest it is not whole.
-        let whole = objects.iter().any(|(name, _)| name == MANIFEST);
+        let whole = is_whole(objects.iter().map(|(name, _)| name.as_str()));
         let mut shown = Vec::new();
         for (name, one) in objects {
             let url = vault.link(one, LINK).map_err(stored)?;
@@ -59,9 +65,22 @@ pub(crate) async fn show(api: &Api<'_>, call: &Call, id: &str) -> Result<Reply, 
         archives.push(json!({"case_id": case, "complete": whole, "objects": Value::Array(shown)}));
     }
     let answer = json!({
-        "user": person.username, "legal_hold": person.legal_hold, "archives": archives, "links_expire_at": until,
+        "user": person.username, "legal_hold": person.legal_hold, "archives": archives, "more": more,
+        "links_expire_at": until,
     });
     Reply::json(200, &answer)
+}
+
+/// Whether the newest run of a case is archived whole: its manifest is written last.
+fn is_whole<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    let mut runs: BTreeMap<u32, bool> = BTreeMap::new();
+    for name in names {
+        let of_run = name.strip_prefix("run-").and_then(|rest| rest.split_once('/'));
+        let later = of_run.and_then(|(run, name)| run.parse().ok().map(|run| (run, name)));
+        let (run, name) = later.unwrap_or((1, name));
+        *runs.entry(run).or_default() |= name == MANIFEST;
+    }
+    runs.last_key_value().is_some_and(|(_, whole)| *whole)
 }
 
 /// Writes the row that says who looked.
@@ -89,4 +108,19 @@ async fn told(api: &Api<'_>, call: &Call, id: &CaseId) -> Result<(), Problem> {
         }
     }
     Err(stored(StoreError::Conflict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole;
+
+    #[test]
+    fn an_archive_is_whole_once_its_newest_run_is() {
+        let whole = |names: &[&str]| is_whole(names.iter().copied());
+        assert!(whole(&["events.jsonl", "manifest.json"]));
+        assert!(!whole(&["events.jsonl"]) && !whole(&[]));
+        assert!(whole(&["run-2/events.jsonl", "run-2/manifest.json"]));
+        assert!(!whole(&["manifest.json", "run-2/events.jsonl"]), "the newest one counts");
+        assert!(whole(&["run-9/events.jsonl", "run-10/manifest.json"]));
+    }
 }

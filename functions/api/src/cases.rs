@@ -14,7 +14,7 @@ use leaver_domain::{
     ports::StoreError,
     presence::is_gone,
     problem::{NotDone, Problem},
-    sealing, text,
+    routing, sealing, text,
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -101,7 +101,8 @@ fn of_role(policy: &Policy, person: &Person, role: &str) -> Result<BTreeSet<Perm
         let known = known.join(", ");
         return Err(invalid(format!("`scope.role` is no role of the policy. There are: {known}.")));
     };
-    let own = policy.profile(person).filter(|own| *own != profile);
+    let is_theirs = routing::is_same(&person.role, role);
+    let own = policy.profile(person).filter(|_| !is_theirs);
     let mut permissions = BTreeSet::new();
     for (system, grants) in &profile.0 {
         let kept = own.and_then(|own| own.needs(system));

@@ -18,7 +18,7 @@ pub(crate) async fn fold(close: &Close<'_>, of: &Target) -> Result<CaseStatus, F
         // Another attempt of this very step was there first.
         return Ok(case.status);
     };
-    let changes = match watch::standing_now(close.store, &case).await.map_err(store)? {
+    let changes = match watch::standing_now(close.store, &case, now).await.map_err(store)? {
         Standing::Watched => told(close, &case, due).await?,
         Standing::LeftAlone(why) => vec![Change::Case(Box::new(watch::left_alone(&case, due, why, now)))],
         Standing::Waits(_) => return Ok(case.status),

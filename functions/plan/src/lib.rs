@@ -7,7 +7,7 @@ mod withdraw;
 use leaver_domain::{
     brake::{self, Headcount, Verdict},
     case::{CaseRecord, CaseStatus, Happening, Mode, SystemRecord},
-    deciding,
+    contracts, deciding,
     fault::{Fault, FaultKind},
     holds,
     id::{BatchId, CaseId, MeasureId},
@@ -171,7 +171,8 @@ async fn again(plan: &Plan<'_>, reverify: &Target) -> Result<Vec<Item>, Fault> {
     let id = &reverify.case_id;
     let case = plan.store.case(id).await.map_err(store)?.ok_or_else(|| missing(id))?;
     let is_due = watch::due_now(&case, plan.now).is_some_and(|due| due.day == reverify.day);
-    if !is_due || watch::standing_now(plan.store, &case).await.map_err(store)? != Standing::Watched {
+    if !is_due || watch::standing_now(plan.store, &case, plan.now).await.map_err(store)? != Standing::Watched
+    {
         return Ok(Vec::new());
     }
     let systems = plan.store.systems(id).await.map_err(store)?;
@@ -309,7 +310,11 @@ async fn decide(plan: &Plan<'_>, case: &CaseRecord) -> Result<Decided, Fault> {
     }
     let mut changes = Vec::new();
     let (mut loud, mut measure) = (None, None);
-    let mut stop = stopped(plan, case, person.as_ref());
+    let begun = match &person {
+        Some(person) => Some(intake::as_begun(plan.store, person.clone(), plan.now).await.map_err(store)?),
+        None => None,
+    };
+    let mut stop = stopped(plan, case, begun.as_ref());
     if let (Some(held), Some(person)) = (&stop, &person)
         && held.held_for == holds::PROTECTED
     {
@@ -354,6 +359,14 @@ fn stopped(plan: &Plan<'_>, case: &CaseRecord, person: Option<&Person>) -> Optio
         Some(person) if case.mode == Mode::Reactivate && person.status != PersonStatus::Active => {
             stop("superseded", "the person is leaving under another case: restore that one")
         }
+        Some(person)
+            if case.trigger.kind == contracts::KIND && !case.has_begun() && runs_on(case, person) =>
+        {
+            stop(
+                "contract_runs",
+                "the contract goes on beyond the day on which this case was to end it: call it off",
+            )
+        }
         // Nobody has to be protected from getting back what they had.
         Some(person) if case.mode != Mode::Reactivate && is_protected(plan, person) => {
             let decided = case.dry_run
@@ -364,6 +377,12 @@ fn stopped(plan: &Plan<'_>, case: &CaseRecord, person: Option<&Person>) -> Optio
         }
         Some(_) => None,
     }
+}
+
+/// Whether somebody's contract has another end by now, or none.
+fn runs_on(case: &CaseRecord, person: &Person) -> bool {
+    let ended = case.dates.termination_date;
+    person.contract_end.is_none_or(|end| ended.is_some_and(|ended| end > ended))
 }
 
 /// The request to release a protected account, unless it was asked for already.

@@ -48,6 +48,8 @@ pub(crate) async fn judge(
     for person in here {
         let username = person.username.clone();
         match idle::judge(person, used.get(&person.username), of.policy, rules, of.now) {
+            // What they could not use, they did not leave unused.
+            Verdict::Idle { .. } if is_lately_back(of, rules, person).await? => {}
             Verdict::Idle { days, since, ever, system } => {
                 let reason = match ever {
                     true => format!("No login for {days} days: the last one was at {since}, in {system}."),
@@ -64,6 +66,17 @@ pub(crate) async fn judge(
         }
     }
     Ok(judged)
+}
+
+/// Whether their access came back less than so many days ago as make somebody inactive.
+async fn is_lately_back(
+    of: &Reconciling<'_>,
+    rules: &Inactivity,
+    person: &Person,
+) -> Result<bool, StoreError> {
+    let Some(by) = &person.case else { return Ok(false) };
+    let back = of.cases.case(by).await?.filter(|case| case.mode == Mode::Reactivate);
+    Ok(back.is_some_and(|case| of.now.since(case.closed_at.unwrap_or(case.effective_at)) < rules.time()))
 }
 
 /// The number of the case: one for each time of inactivity, and one more each time it has become as long again.

@@ -19,7 +19,7 @@ use leaver_domain::{
     person::{Person, PersonStatus},
     policy::Policy,
     ports::{CaseStore, Change, Execution, StoreError, Workflow},
-    roster::{RosterStore, Seen, night_of, whole},
+    roster::{RosterStore, Seen, begun, night_of, whole},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -79,15 +79,18 @@ fn lists(policy: &Policy, id: &SystemId) -> bool {
 pub async fn handle(of: &Reconciling<'_>) -> Result<Reconciled, StoreError> {
     let night = night_of(of.now);
     let (mut seen, mut unread) = (BTreeMap::new(), Vec::new());
+    let mut since = of.now;
     for system in of.policy.automatic().filter(|id| lists(of.policy, id)) {
         let known = of.rosters.orphans(system).await?.iter().filter(|orphan| orphan.is_there()).count();
-        match whole(&of.rosters.parts(system).await?, night) {
+        let parts = of.rosters.parts(system).await?;
+        match whole(&parts, night) {
             // A list of nobody, where there was somebody, is a vendor's slip sooner than the end of all accounts.
             Some(roster) if roster.is_empty() && known > 0 => {
                 tracing::error!(%system, alarm = "roster_empty", "the roster is empty, and is not believed");
                 unread.push(system.clone());
             }
             Some(roster) => {
+                since = begun(&parts, night).map_or(since, |at| since.min(at));
                 seen.insert(system.clone(), roster);
             }
             None => unread.push(system.clone()),
@@ -97,7 +100,7 @@ pub async fn handle(of: &Reconciling<'_>) -> Result<Reconciled, StoreError> {
         read(of, night).await?;
     }
     let here = of.rosters.people().await?;
-    let rosters = classified(of, &here, seen).await?;
+    let rosters = classified(of, &here, seen, since).await?;
     let (mut written, mut open) = (0, 0);
     for (system, roster) in &rosters {
         let (changed, left) = keep(of, system, roster).await?;
@@ -116,22 +119,24 @@ async fn read(of: &Reconciling<'_>, night: Date) -> Result<(), StoreError> {
     of.workflow.start(&Execution::Roster { night, round }).await.map(|_| ())
 }
 
-/// What each account is. Who has left is looked up only where nobody who is here explains an account.
+/// What each account is. Who has left is looked up only where nobody who is here explains an account. `since` is when the first of
+/// these lists was begun.
 async fn classified(
     of: &Reconciling<'_>,
     here: &[Person],
     seen: BTreeMap<SystemId, Vec<Seen>>,
+    since: Timestamp,
 ) -> Result<Rosters, StoreError> {
     let register = Register::of(here);
     let mut gone: BTreeMap<Username, Person> = BTreeMap::new();
     for (system, roster) in &seen {
         let wanted = wanted(&register, system, roster);
         for number in wanted.numbers.iter().filter_map(|number| number.parse().ok()) {
-            note(&mut gone, of.cases.person_of_number(&number).await?);
+            note(of, &mut gone, of.cases.person_of_number(&number).await?, since).await?;
         }
         for username in wanted.usernames.iter().filter_map(|name| name.parse().ok()) {
             if !gone.contains_key(&username) {
-                note(&mut gone, of.cases.person(&username).await?);
+                note(of, &mut gone, of.cases.person(&username).await?, since).await?;
             }
         }
     }
@@ -143,10 +148,23 @@ async fn classified(
     Ok(seen.into_iter().map(classes).collect())
 }
 
-fn note(gone: &mut BTreeMap<Username, Person>, found: Option<Person>) {
-    if let Some(person) = found.filter(|person| person.status == PersonStatus::Left) {
-        gone.insert(person.username.clone(), person);
+/// Keeps somebody who has left. A list that was begun before that shows them as they were: the next night tells.
+async fn note(
+    of: &Reconciling<'_>,
+    gone: &mut BTreeMap<Username, Person>,
+    found: Option<Person>,
+    since: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(mut person) = found.filter(|person| person.status == PersonStatus::Left) else { return Ok(()) };
+    let left_by = match &person.case {
+        Some(case) => of.cases.case(case).await?,
+        None => None,
+    };
+    if left_by.and_then(|case| case.closed_at).is_some_and(|at| at >= since) {
+        person.status = PersonStatus::Leaving;
     }
+    gone.insert(person.username.clone(), person);
+    Ok(())
 }
 
 /// Writes what this night changes about a system's orphans. How many were written, and how many are open.

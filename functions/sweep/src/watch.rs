@@ -28,7 +28,7 @@ async fn look(sweep: &Sweep<'_>, id: &CaseId) -> Result<bool, StoreError> {
     // The index is a little behind: it may be no longer due.
     let Some(mut case) = sweep.store.case(id).await? else { return Ok(false) };
     let Some(due) = watch::due_now(&case, sweep.now) else { return Ok(false) };
-    match watch::standing_now(sweep.store, &case).await? {
+    match watch::standing_now(sweep.store, &case, sweep.now).await? {
         Standing::Watched => {}
         Standing::Waits(other) => {
             tracing::info!(case = %id, day = due.day, %other, "is looked at once that one is through");

@@ -27,6 +27,11 @@ pub(crate) async fn rehired(
 ) -> Answer {
     let event = &event.in_calendar_of(&person)?;
     let mut left = left_by(webhook, &person).await?;
+    if let Some(left) = left.as_ref().filter(|left| is_newer(left, event)) {
+        let detail = "whoever comes back was terminated after that: send the event anew, with the time at which it was decided";
+        open_finding(webhook, event, &user.username, "stale_event", detail).await?;
+        return Err(overtaken(&person, left));
+    }
     for _ in 0..MOST {
         let may_go = |left: &&CaseRecord| person.status != PersonStatus::Suspended && has_not_begun(left);
         let Some(ahead) = left.as_ref().filter(may_go) else { break };
@@ -53,7 +58,8 @@ pub(crate) async fn rehired(
         measure: None,
         by_role: true,
         reason: user.reason.clone().unwrap_or_else(|| "rehire".to_owned()),
-        effective_at: event.effective_at,
+        // Whatever last day stands beside it: who is here again, is here now.
+        effective_at: event.at.min(webhook.now),
     };
     let (store, workflow, policy) = (webhook.store, webhook.workflow, webhook.policy);
     take::told(intake::reactivate(store, workflow, policy, &person, &wanted, webhook.now).await)
@@ -76,6 +82,19 @@ async fn left_by(webhook: &Webhook<'_>, person: &Person) -> Result<Option<CaseRe
         }) => webhook.store.case(&case).await.map_err(stored),
         _ => Ok(None),
     }
+}
+
+/// Whether HR said after this event that they leave: an event that was late, or was sent again, does not undo it.
+fn is_newer(left: &CaseRecord, event: &HrEvent) -> bool {
+    left.mode == Mode::Leave && left.trigger.source == HRIS && left.trigger.at > event.at
+}
+
+fn overtaken(person: &Person, left: &CaseRecord) -> Problem {
+    let detail = format!(
+        "{} was reported to leave at {}, which is after this event ({}). Where they come back nevertheless, send a new `user_rehired`.",
+        person.username, left.trigger.at, left.case_id
+    );
+    Problem::new(409, "stale-event", detail)
 }
 
 fn has_not_begun(left: &CaseRecord) -> bool {

@@ -8,7 +8,7 @@ mod reactivate;
 mod replace;
 
 pub use line::submit_line;
-pub use reactivate::{Reactivation, leaving, reactivate};
+pub use reactivate::{Reactivation, as_begun, leaving, reactivate};
 
 use crate::{
     archive::Archive,

@@ -108,6 +108,8 @@ pub struct Part {
     pub system: SystemId,
     /// The day, in UTC, on which it was read.
     pub night: Date,
+    /// When: whoever has left since is still in it.
+    pub at: Timestamp,
     /// Its place, from zero on.
     pub number: u32,
     /// The accounts.
@@ -137,8 +139,8 @@ pub enum Reading {
     From(u32, Option<Mark>),
 }
 
-/// The pieces of a page.
-pub fn split(system: &SystemId, night: Date, first: u32, page: &Page) -> Vec<Part> {
+/// The pieces of a page that was read at an instant.
+pub fn split(system: &SystemId, at: Timestamp, first: u32, page: &Page) -> Vec<Part> {
     let end = || page.next.clone().map_or(Then::End, Then::Page);
     let mut pieces: Vec<Vec<Seen>> = page.seen.chunks(AT_ONCE).map(<[Seen]>::to_vec).collect();
     if pieces.is_empty() {
@@ -147,7 +149,8 @@ pub fn split(system: &SystemId, night: Date, first: u32, page: &Page) -> Vec<Par
     let last = pieces.len() - 1;
     let part = |(place, seen): (usize, Vec<Seen>)| Part {
         system: system.clone(),
-        night,
+        night: night_of(at),
+        at,
         number: first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)),
         seen,
         then: if place == last { end() } else { Then::More },
@@ -195,6 +198,11 @@ pub fn whole(parts: &[Part], night: Date) -> Option<Vec<Seen>> {
     Some(seen.filter(|one| known.insert(one.id.as_str())).cloned().collect())
 }
 
+/// When the reading of a night's roster began, if it did.
+pub fn begun(parts: &[Part], night: Date) -> Option<Timestamp> {
+    chain(parts, night).first().map(|first| first.at)
+}
+
 /// The night that an instant belongs to.
 pub fn night_of(at: Timestamp) -> Date {
     at.to_jiff().to_zoned(TimeZone::UTC).date()
@@ -225,6 +233,10 @@ mod tests {
         jiff::civil::date(2026, 2, day)
     }
 
+    fn at(day: i8) -> Timestamp {
+        format!("2026-02-{day:02}T01:10:00Z").parse().unwrap()
+    }
+
     fn page(from: usize, accounts: usize, next: Option<&str>) -> Page {
         let seen = (from..from + accounts).map(|one| Seen::new(format!("id-{one}"), "login", Active));
         Page { seen: seen.collect(), next: next.map(|next| Mark(next.to_owned())) }
@@ -236,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_empty_roster_is_whole_too() {
-        let parts = split(&okta(), night(1), 0, &page(0, 0, None));
+        let parts = split(&okta(), at(1), 0, &page(0, 0, None));
         assert_eq!(whole(&parts, night(1)), Some(Vec::new()));
         assert_eq!(whole(&parts, night(2)), None);
         assert_eq!(whole(&[], night(1)), None);
@@ -244,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_page_that_was_not_finished_is_read_again() {
-        let mut parts = split(&okta(), night(1), 0, &page(0, 10, Some("b")));
-        parts.extend(split(&okta(), night(1), 1, &page(10, AT_ONCE * 2, None)));
+        let mut parts = split(&okta(), at(1), 0, &page(0, 10, Some("b")));
+        parts.extend(split(&okta(), at(1), 1, &page(10, AT_ONCE * 2, None)));
         assert_eq!(reading(&parts, night(1)), Reading::Whole);
         parts.truncate(2);
         assert_eq!(reading(&parts, night(1)), Reading::From(1, Some(Mark("b".into()))));
@@ -268,7 +280,7 @@ mod tests {
                     let place: usize = from.map_or(0, |mark| mark.0.parse().unwrap());
                     let begin = sizes[..place].iter().sum();
                     let page = page(begin, sizes[place], mark(place + 1).as_deref());
-                    for part in split(&okta(), night, number, &page) {
+                    for part in split(&okta(), at(night.day()), number, &page) {
                         if written == most {
                             return;
                         }

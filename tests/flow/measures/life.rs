@@ -2,9 +2,11 @@
 
 use super::{DAY, Desk, HOUR, after, grant, name, permission};
 use leaver_domain::{
-    case::{CaseStatus, Mode},
+    case::{CaseStatus, Happening, Mode, Trigger},
+    contracts,
     digest::Digest,
     id::CaseId,
+    intake,
     ledger::{EventKind, Outcome},
     measure::{ExceptionKind, Measure, MeasureStatus, What},
     measures,
@@ -425,4 +427,95 @@ async fn a_retention_hold_is_told_in_each_new_case() {
     );
     let case = desk.case(&desk.took("pat.idle", Mode::Leave).await).await;
     assert!(case.findings.is_empty());
+}
+
+/// An approval covers the hold that it was asked about.
+#[tokio::test]
+async fn a_hold_that_was_placed_later_stays() {
+    let desk = Desk::new().await;
+    let place = |request: &str, at: Timestamp| {
+        let asked = desk.asked(What::Hold, "john.doe", None, request);
+        let (cases, policy) = (&desk.cases, &desk.policy);
+        async move { measures::hold(cases, policy, asked, at).await.unwrap() }
+    };
+    place("a", now()).await;
+    let one = desk.ask(desk.asked(What::HoldRelease, "john.doe", None, "r1")).await.unwrap();
+    let two = desk.ask(desk.asked(What::HoldRelease, "john.doe", None, "r2")).await.unwrap();
+    desk.approve(&one).await;
+    desk.begin(&one, now()).await.unwrap();
+    let placed = place("b", after(60)).await;
+    desk.approve_at(&two, after(120)).await;
+    let ended = desk.begin(&two, after(120)).await.unwrap();
+    assert_eq!(
+        (ended.status, lines(&ended, EventKind::MeasureEnded)),
+        (MeasureStatus::Ended, vec![Outcome::Failure])
+    );
+    assert!(desk.person("john.doe").await.legal_hold.is_some());
+    assert_eq!(desk.measure(&placed).await.status, MeasureStatus::Active);
+}
+
+fn request(kind: &str, at: Timestamp) -> intake::Request {
+    let trigger = Trigger {
+        source: "hris".into(),
+        event_id: format!("evt-{kind}").parse().unwrap(),
+        by: "hris".into(),
+        kind: kind.into(),
+        at: now(),
+        received_at: now(),
+        body: Digest::ZERO,
+    };
+    intake::Request::plain(trigger, Mode::Leave, "it ends", at)
+}
+
+/// They are still here: everything goes when their time comes, and not with an exception.
+#[tokio::test]
+async fn forwarding_that_ends_before_the_last_day_takes_nothing() {
+    let desk = Desk::new().await;
+    let what = What::Exception { what: ExceptionKind::MailForwarding, renews: None };
+    let forwards = desk.given(desk.asked(what, "john.doe", Some(after(DAY)), "f")).await;
+    let (john, later) = (desk.person("john.doe").await, request("user_terminated", after(30 * DAY)));
+    intake::submit(&desk.cases, &desk.workflow, &desk.policy, &john, &later, now()).await.unwrap();
+    assert_eq!(desk.person("john.doe").await.status, PersonStatus::Leaving);
+    let ended = desk.end(&forwards, after(DAY)).await.unwrap();
+    assert_eq!((ended.status, ended.cases.len()), (MeasureStatus::Ended, 0));
+}
+
+/// An end that waits, for a human or for its execution, is put off; one that has begun is not, and nobody is told that it was.
+#[tokio::test]
+async fn an_extension_puts_off_an_end_that_has_not_begun() {
+    for has_begun in [false, true] {
+        let (desk, measure) = approved("extension").await;
+        let What::Extension { until } = measure.what else { panic!() };
+        let casey = desk.person("casey.contract").await;
+        let over = request(contracts::KIND, now());
+        let taken = intake::submit(&desk.cases, &desk.workflow, &desk.policy, &casey, &over, now()).await;
+        let case = taken.unwrap().0.case_id;
+        if has_begun {
+            let mut record = desk.case(&case).await;
+            record.log.push(Happening {
+                kind: EventKind::ValidationCompleted,
+                at: now(),
+                actor: "leaver/plan".into(),
+                action: "validate".into(),
+                outcome: Outcome::Success,
+                risk: None,
+                facts: serde_json::json!({}),
+            });
+            record.status = CaseStatus::Running;
+            record.version += 1;
+            desk.cases.put_case(&record).await.unwrap();
+        }
+        let ended = desk.begin(&measure, now()).await.unwrap();
+        let came_to = if has_begun { Outcome::Failure } else { Outcome::Success };
+        assert_eq!(lines(&ended, EventKind::MeasureEnded), [came_to], "begun: {has_begun}");
+        let after = desk.person("casey.contract").await;
+        let (status, end) = if has_begun {
+            (PersonStatus::Leaving, casey.contract_end)
+        } else {
+            (PersonStatus::Active, Some(until))
+        };
+        assert_eq!((after.status, after.contract_end), (status, end), "begun: {has_begun}");
+        let stands = if has_begun { CaseStatus::Running } else { CaseStatus::Cancelled };
+        assert_eq!(desk.case(&case).await.status, stands);
+    }
 }

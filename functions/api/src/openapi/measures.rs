@@ -140,7 +140,7 @@ pub(super) fn schemas() -> Value {
             "person": named(known), "measures": {"type": "array", "items": of("Measure")},
             "case": maybe(&json!({"type": "object"}))})),
         "Archives": named(json!({
-            "user": text, "legal_hold": maybe(&json!({"type": "object"})), "links_expire_at": time,
+            "user": text, "legal_hold": maybe(&json!({"type": "object"})), "links_expire_at": time, "more": flag,
             "archives": {"type": "array", "items": named(json!({
                 "case_id": text, "complete": flag,
                 "objects": {"type": "array", "items": named(json!({

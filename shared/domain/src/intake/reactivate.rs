@@ -3,6 +3,7 @@
 
 use super::{Receipt, Refused, mark, take};
 use crate::{
+    batch::check::is_uncertain,
     case::{CaseRecord, CaseStatus, Happening, MAX_BACK, Mode, Subject, SystemRecord, SystemStatus, Trigger},
     effective::Dates,
     id::{CaseId, MeasureId, SystemId},
@@ -56,6 +57,26 @@ pub async fn leaving(store: &dyn CaseStore, last: &CaseId) -> Result<Vec<CaseRec
         all.push(case);
     }
     Ok(all)
+}
+
+/// Somebody as what has begun put them: a case whose time has not come, or that is held, has their name on it and has taken nothing
+/// yet. One that is due is about to.
+///
+/// # Errors
+/// Where the store cannot say what a case is.
+pub async fn as_begun(
+    store: &dyn CaseStore,
+    mut person: Person,
+    now: Timestamp,
+) -> Result<Person, StoreError> {
+    for _ in 0..MAX_BACK {
+        let Some(by) = person.case.as_ref().filter(|_| person.status != PersonStatus::Active) else { break };
+        let waits = |case: &CaseRecord| is_uncertain(case, now) && !case.has_begun();
+        let Some(ahead) = store.case(by).await?.filter(waits) else { break };
+        let Some(was) = ahead.person_was else { break };
+        (person.status, person.case) = (was.status, was.case);
+    }
+    Ok(person)
 }
 
 /// Records a case that gives access back and starts its execution, where its time has come. Everything may be repeated.

@@ -3,7 +3,8 @@
 use super::{ACTOR, TRIES, again, cases, line};
 use crate::{
     approval::Decision,
-    holds,
+    case::Mode,
+    contracts, holds,
     id::{CaseId, MeasureId},
     ledger::{EventKind, Outcome},
     measure::{ArchiveHold, ExceptionKind, Measure, MeasureStatus, Permission, What},
@@ -225,6 +226,24 @@ impl Begin<'_> {
         if until <= was {
             return self.in_vain(measure, "the contract ends later than this already").await;
         }
+        if let Some(case) = person.case.as_ref().filter(|_| person.status != PersonStatus::Active) {
+            let by = self.store.case(case).await?.filter(|case| case.mode == Mode::Leave);
+            match by {
+                Some(by) if by.has_begun() => {
+                    return self.in_vain(measure, "they are leaving, or have left").await;
+                }
+                // The very end that is put off, which has not begun.
+                Some(by) if by.trigger.kind == contracts::KIND && holds::may_cancel(&by).is_ok() => {
+                    let bad = |_| StoreError::Corrupt("a measure that nobody asked for".into());
+                    let who = measure.requested_by.parse().map_err(bad)?;
+                    let why = format!("the contract runs until {until}");
+                    holds::cancel(self.store, self.workflow, &by, &who, &why, self.now).await?;
+                    let now = self.store.person(&person.username).await?;
+                    person = now.filter(|now| now.contract_end == Some(was)).ok_or(StoreError::Conflict)?;
+                }
+                _ => {}
+            }
+        }
         person.contract_end = Some(until);
         person.version += 1;
         let facts = json!({"contract_end": {"before": was, "after": until}});
@@ -237,6 +256,10 @@ impl Begin<'_> {
         let Some(hold) = person.legal_hold.take() else {
             return self.in_vain(measure, "there is no legal hold on them any more").await;
         };
+        if hold.since > measure.requested_at {
+            let why = "the legal hold that it was asked about is over, and another was placed since";
+            return self.in_vain(measure, why).await;
+        }
         person.version += 1;
         let username = person.username.clone();
         let mut others = vec![Change::Person(Box::new(person))];

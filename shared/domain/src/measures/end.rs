@@ -4,6 +4,7 @@ use super::{Given, TRIES, again, cases, line, to_take};
 use crate::{
     case::{CaseRecord, CaseStatus, MAX_BACK, Mode, SystemRecord},
     id::CaseId,
+    intake,
     inventory::Inventory,
     ledger::{EventKind, Outcome},
     measure::{ArchiveHold, ExceptionKind, Measure, MeasureStatus, Permission, What},
@@ -202,7 +203,12 @@ impl End<'_> {
         if let Some(other) = self.others(measure).await?.iter().find(|other| lets_be(other)) {
             return Ok(Back::Nothing(json!({"still_excepted_by": other.measure_id})));
         }
-        let stays = self.person(measure).await?.is_none_or(|person| {
+        let person = match self.person(measure).await? {
+            // A termination that lies ahead takes it when its time comes, and everything else with it.
+            Some(person) => Some(intake::as_begun(self.store, person, self.now).await?),
+            None => None,
+        };
+        let stays = person.is_none_or(|person| {
             // Who is suspended has not left: their mail goes on as it is.
             matches!(person.status, PersonStatus::Active | PersonStatus::Suspended)
         });

@@ -105,7 +105,7 @@ pub async fn request(
     check_kind(policy, &asked, &person, &others, now)?;
     check_until(&asked, now)?;
     if let What::BreakGlass { case } | What::Restore { case } | What::Rehire { case } = &asked.what {
-        check_case(store, &asked, &person, case).await?;
+        check_case(store, &asked, &person, case, now).await?;
     }
     let by = asked.requested_by.as_str();
     let concerned = Concerned { subject: Some(&person), requested_by: by, gone, barred: BTreeSet::new() };
@@ -345,6 +345,7 @@ async fn check_case(
     asked: &Asked,
     person: &Person,
     id: &CaseId,
+    now: Timestamp,
 ) -> Result<(), NotDone> {
     let case = store.case(id).await?;
     let case = case.filter(|case| case.person.username == asked.person);
@@ -358,7 +359,15 @@ async fn check_case(
     if let Some(left) =
         person.case.as_ref().filter(|left| person.status != PersonStatus::Active && *left != id)
     {
-        let detail = format!("What {} lost, they lost under {left}: name that case.", person.username);
+        let begun = intake::as_begun(store, person.clone(), now).await?;
+        let lost = format!("What {} lost, they lost under", person.username);
+        let detail = match begun.case.filter(|_| begun.status != PersonStatus::Active) {
+            Some(by) if by != *left => format!(
+                "{lost} {by}, and {left}, by which they are to leave, stands before it: call {left} off (`leaver case cancel`), ask \
+                 again for {by}, and have HR send the termination once more, as a new event."
+            ),
+            _ => format!("{lost} {left}: name that case."),
+        };
         return Err(conflict(detail).into());
     }
     if !matches!(case.status, CaseStatus::Complete | CaseStatus::Incomplete) {

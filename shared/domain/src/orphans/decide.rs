@@ -313,6 +313,8 @@ fn task_of(case: &mut CaseRecord, orphan: &Orphan, owner: Username, desk: &Desk<
     case.systems = vec![orphan.system.clone()];
     case.status = CaseStatus::Incomplete;
     case.person_was = None;
+    // There is nobody whose data could be kept, and no person whom systems could be asked for again.
+    (case.archive, case.watch) = (None, None);
     if let Some(first) = case.log.first_mut() {
         first.facts["systems"] = json!(case.systems);
         first.facts["orphan"] = json!(orphan.orphan_id);

@@ -67,7 +67,8 @@ impl Inactivity {
         Ok(())
     }
 
-    fn time(&self) -> Duration {
+    /// After how long without a login somebody is inactive.
+    pub fn time(&self) -> Duration {
         Duration::from_secs(u64::from(self.days) * 86_400)
     }
 }

@@ -69,6 +69,7 @@ pub struct Register<'a> {
     people: Vec<&'a Person>,
     numbers: BTreeMap<&'a str, Vec<usize>>,
     emails: BTreeMap<String, Vec<usize>>,
+    former: BTreeMap<String, Vec<usize>>,
     usernames: BTreeMap<String, Vec<usize>>,
     logins: BTreeMap<(&'a str, String), Vec<usize>>,
 }
@@ -80,6 +81,7 @@ impl<'a> Register<'a> {
             people: Vec::new(),
             numbers: BTreeMap::new(),
             emails: BTreeMap::new(),
+            former: BTreeMap::new(),
             usernames: BTreeMap::new(),
             logins: BTreeMap::new(),
         };
@@ -87,6 +89,9 @@ impl<'a> Register<'a> {
             all.people.push(person);
             all.numbers.entry(person.employee_id.as_str()).or_default().push(place);
             all.emails.entry(person.email.to_lowercase()).or_default().push(place);
+            for former in &person.former_emails {
+                all.former.entry(former.to_lowercase()).or_default().push(place);
+            }
             all.usernames.entry(person.username.as_str().to_lowercase()).or_default().push(place);
             for (system, login) in &person.logins {
                 all.logins.entry((system.as_str(), login.to_lowercase())).or_default().push(place);
@@ -103,6 +108,11 @@ impl<'a> Register<'a> {
         let mut named = found(self.logins.get(&(system.as_str(), login.clone())));
         named.extend(found(self.emails.get(&login)));
         named.extend(seen.email.iter().flat_map(|email| found(self.emails.get(&email.to_lowercase()))));
+        // A system may know them by an address that they had. Whoever has it today comes first.
+        if named.is_empty() {
+            named.extend(found(self.former.get(&login)));
+            named.extend(seen.email.iter().flat_map(|email| found(self.former.get(&email.to_lowercase()))));
+        }
         // A login that only looks like a username counts where nothing else says who it is.
         if named.is_empty() && seen.email.is_none() {
             named.extend(found(self.usernames.get(&login)));

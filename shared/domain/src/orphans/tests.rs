@@ -54,6 +54,19 @@ fn an_account_is_somebodys_by_number_login_address_or_username() {
     assert_eq!(class(&recorded, "okta", seen("jdoe")), Class::Nobody, "recorded for another system");
 }
 
+/// A system may know somebody by an address that they had, as the cases of leaver do; whoever has it today comes first.
+#[test]
+fn an_account_is_somebodys_by_an_address_that_they_had() {
+    let mut people = [person("john.doe"), person("jane.smith")];
+    people[0].former_emails = vec!["J.Miller@example.com".into()];
+    let of = |name: &str| Class::Owned { username: name.parse().unwrap() };
+    assert_eq!(class(&people, "okta", seen("j.miller@example.com")), of("john.doe"));
+    let email = Seen { email: Some("j.miller@EXAMPLE.com".into()), ..seen("jm") };
+    assert_eq!(class(&people, "okta", email.clone()), of("john.doe"));
+    people[1].email = "j.miller@example.com".into();
+    assert_eq!(class(&people, "okta", email), of("jane.smith"));
+}
+
 #[test]
 fn what_is_not_certain_is_never_guessed() {
     let people = [person("john.doe"), person("jane.smith")];

@@ -246,12 +246,15 @@ fn trigger(case: &CaseRecord, day: u32, now: Timestamp) -> Result<Trigger, Store
     let number = format!("{REAPPEARED}-{}-day-{day}", case.case_id);
     let unusable = |_| StoreError::Corrupt(format!("{number} cannot be the number of an event"));
     let event_id: EventId = number.parse().map_err(unusable)?;
+    // Whoever was suspended for not having been here has done nothing: what is flagged waits for a human, as it did then.
+    let is_inactive = case.mode == Mode::Suspend && case.trigger.kind == intake::INACTIVE;
+    let kind = if is_inactive { intake::INACTIVE } else { REAPPEARED };
     Ok(Trigger {
         source: "leaver".into(),
         body: Digest::of(number.as_bytes()),
         event_id,
         by: "leaver".into(),
-        kind: REAPPEARED.into(),
+        kind: kind.into(),
         at: now,
         received_at: now,
     })

@@ -14,6 +14,7 @@ use crate::{
     case::{CaseRecord, CaseStatus, Finding, Happening, SystemRecord, SystemStatus},
     fault::Fault,
     id::CaseId,
+    intake,
     ledger::{EventKind, Outcome},
     person::{Person, PersonStatus},
     policy::Policy,
@@ -193,8 +194,16 @@ pub fn standing(case: &CaseRecord, person: Option<&Person>, opened: Option<&Case
 ///
 /// # Errors
 /// Where the table cannot be read.
-pub async fn standing_now(store: &dyn CaseStore, case: &CaseRecord) -> Result<Standing, StoreError> {
-    let person = store.person(&case.person.username).await?;
+pub async fn standing_now(
+    store: &dyn CaseStore,
+    case: &CaseRecord,
+    now: Timestamp,
+) -> Result<Standing, StoreError> {
+    // A termination that lies ahead looks after nobody yet.
+    let person = match store.person(&case.person.username).await? {
+        Some(person) => Some(intake::as_begun(store, person, now).await?),
+        None => None,
+    };
     let opened =
         case.watch.iter().flat_map(|watch| &watch.looks).filter_map(|look| look.opened.as_ref()).next_back();
     let opened = match opened {
