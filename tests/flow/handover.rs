@@ -226,6 +226,22 @@ async fn what_is_not_through_within_a_week_is_somebodys_task() {
     assert_eq!(tasks(&house, &case).await.len(), 1);
 }
 
+/// The system was tried for longer than that before it could give anything on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_late_has_a_week_from_then_on() {
+    let house = House::new().await;
+    let case = recorded(&house, "john.doe").await;
+    house.execute(&case).await;
+    let mut record = google(&house, &case).await;
+    assert!(record.transfers.iter().any(|one| one.asked_at.is_some()), "{:?}", record.transfers);
+    record.started_at = record.started_at.map(|at| at.minus(Duration::from_secs(8 * 86_400)));
+    record.version += 1;
+    house.cases.put_system(&record).await.unwrap();
+    follow(&house, &case).await;
+    let record = google(&house, &case).await;
+    assert!(record.transfers.iter().all(|one| one.state != TransferState::Failed), "{:?}", record.transfers);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_data_is_kept_access_goes_and_what_may_lose_data_does_not() {
     let house = House::new().await;

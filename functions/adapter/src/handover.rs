@@ -165,14 +165,21 @@ pub(crate) async fn follow(
     let person = system.person(case).await?;
     let before = record.transfers.clone();
     let now = system.now();
-    if is_given_up(record.started_at.unwrap_or(case.created_at), now) {
-        let open = record.transfers.iter_mut().filter(|one| one.is_open());
-        open.for_each(|one| one.failed("it has not come to its end within a week: look at it by hand"));
-    } else if record.transfers.iter().any(Transfer::is_open) {
+    if record.transfers.iter().any(Transfer::is_open) {
         if record.revoked_at.is_none() {
             fail_asked(&mut record, "leaver did not finish this system: whoever does gives it on as well");
         }
-        advance(system, case, &person, &mut record).await?;
+        let looked = advance(system, case, &person, &mut record).await;
+        // By what the last look showed; where nobody can look, somebody hears of it all the same.
+        let begun = record.started_at.unwrap_or(case.created_at);
+        let is_late = |one: &&mut Transfer| one.is_open() && is_given_up(one.asked_at.unwrap_or(begun), now);
+        let late = record.transfers.iter_mut().filter(is_late);
+        let given_up = late
+            .map(|one| one.failed("it has not come to its end within a week: look at it by hand"))
+            .count();
+        if given_up == 0 {
+            looked?;
+        }
     }
     // What was the leaver's stays theirs where they stay.
     let stays = called_off(case, &system.person(case).await?).is_some();

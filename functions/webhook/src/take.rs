@@ -208,7 +208,8 @@ async fn moves(
     let reason = user.reason.clone().unwrap_or_else(|| change.in_words());
     Ok(Some(Request {
         reason,
-        effective_at: event.effective_at.max(event.at).plus(transition),
+        // Whatever last day stands beside it: they are in the new role from now on.
+        effective_at: event.at.plus(transition),
         moves: Some(Moved { change, after: after.clone() }),
         ..request(webhook, event, user, Mode::Partial)
     }))
