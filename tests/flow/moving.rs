@@ -8,6 +8,7 @@ use leaver_domain::{
     person::{Person, PersonStatus},
     ports::CaseStore,
     routing::Routing,
+    time::Timestamp,
 };
 use leaver_tests::{
     flow::{FIELD_SALES, House, body, event, shipped},
@@ -258,4 +259,26 @@ async fn a_role_without_a_profile_keeps_no_other_departments_systems() {
         let account = house.stage.account(system.system.as_str(), LEE).await;
         assert_eq!(account["active"], false, "{}", system.system);
     }
+}
+
+/// It waited in HR's queue while they moved on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_is_older_than_the_newest_changes_nothing() {
+    let house = House::new().await;
+    let (newest, _) = moved(&house, JOHN, "m2", &to("sales", "Sales")).await;
+    let stands = house.cases.person(&JOHN.parse().unwrap()).await.unwrap();
+    let older = |id: &str, role: &str, at: Timestamp| {
+        let mut event = events::told("user_role_changed", JOHN, id, json!({"role": role}), json!({}));
+        event["timestamp"] = json!(at);
+        event["metadata"]["department"] = json!("Finance");
+        event
+    };
+    let late = older("m1", "accountant", now().minus(Duration::from_secs(600)));
+    let (status, problem) = events::post(&house, &late).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/stale-event")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains(newest.case_id.as_str()), "{problem}");
+    assert_eq!(house.cases.person(&JOHN.parse().unwrap()).await.unwrap(), stands);
+    assert!(house.cases.changes().iter().any(|(_, _, doc)| doc.contains("stale_event")));
+    // What is newer is a move of its own.
+    assert_eq!(events::post(&house, &older("m3", "accountant", now())).await.0, 202);
 }

@@ -167,6 +167,7 @@ pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUse
         return keep(webhook, event, None).await;
     }
     after.version += 1;
+    is_newest(webhook, event, user, (&person, &after)).await?;
     let Some(request) = moves(webhook, event, user, (&person, &mut after)).await? else {
         return keep(webhook, event, Some(after)).await;
     };
@@ -175,6 +176,38 @@ pub(crate) async fn changed(webhook: &Webhook<'_>, event: &HrEvent, user: &HrUse
         Err(Refused::Store(StoreError::Conflict)) => Err(changed_meanwhile()),
         other => told(other),
     }
+}
+
+/// Refuses a change of position that waited in HR's queue while the person moved on.
+async fn is_newest(
+    webhook: &Webhook<'_>,
+    event: &HrEvent,
+    user: &HrUser,
+    (person, after): (&Person, &Person),
+) -> Result<(), Problem> {
+    let place = |of: &Person| {
+        (of.role.clone(), of.department.clone(), of.location.clone(), of.clearance.clone(), of.employment)
+    };
+    if place(person) == place(after) {
+        return Ok(());
+    }
+    let id = CaseId::of_trigger(HRIS, &event.id);
+    let moves = intake::moves_of(webhook.store, person).await.map_err(stored)?;
+    let Some(newer) = moves.iter().find(|case| case.trigger.at > event.at && case.case_id != id) else {
+        return Ok(());
+    };
+    // A repeat is told what became of it.
+    if webhook.store.case(&id).await.map_err(stored)?.is_some() {
+        return Ok(());
+    }
+    let detail =
+        "whoever moves had moved again by then: send the event anew, with the time at which it was decided";
+    open_finding(webhook, event, &user.username, "stale_event", detail).await?;
+    let detail = format!(
+        "{} moved at {}, which is after this event ({}). Where they move again, send a new event.",
+        person.username, newer.trigger.at, newer.case_id
+    );
+    Err(Problem::new(409, "stale-event", detail))
 }
 
 /// What the case takes that a change of role, department or anything else opens by which routing goes; `None` where there is
