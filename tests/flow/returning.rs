@@ -151,3 +151,47 @@ async fn a_termination_that_lies_ahead_stops_nothing_from_coming_back() {
         assert_eq!(house.case(&ahead).await.0.status, CaseStatus::Recorded);
     }
 }
+
+/// A suspension turns out to be groundless while they work out their notice: they are back until their last day.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shut_comes_back_although_they_are_to_leave_later() {
+    let house = House::new().await;
+    let before = active(&house, JOHN).await;
+    let (suspended, _) = done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
+    let notice =
+        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
+    let ahead = taken(&house, &notice).await;
+    // Whoever asks may name the case, or the instant.
+    let security = ("sam.admin", "security");
+    let path = format!("/api/v1/cases/{}/restore", suspended.case_id);
+    let said = json!({"reason": "it was groundless"}).to_string();
+    let (status, asked) = house.call(security, "POST", &path, &said, now()).await;
+    assert_eq!(status, 202, "{asked}");
+    let from = suspended.created_at.minus(Duration::from_secs(60));
+    let said = json!({"reason": "it was groundless", "from": from}).to_string();
+    let path = format!("/api/v1/employees/{JOHN}/restore");
+    let (status, asked) = house.call(security, "POST", &path, &said, now()).await;
+    assert_eq!(status, 202, "{asked}");
+    assert!(asked.to_string().contains(suspended.case_id.as_str()), "{asked}");
+    // The case that lies ahead has taken nothing.
+    let path = format!("/api/v1/cases/{ahead}/restore");
+    let said = json!({"reason": "it was groundless"}).to_string();
+    let (status, problem) = house.call(security, "POST", &path, &said, now()).await;
+    assert_eq!(status, 409, "{problem}");
+    let case = given_back(&house, "r1", &suspended.case_id).await;
+    let (record, systems) = house.case(&case).await;
+    assert_eq!(record.status, CaseStatus::Complete, "{systems:#?}");
+    assert_eq!(active(&house, JOHN).await, before);
+    let john = person(&house, JOHN).await;
+    assert_eq!((john.status, john.case.as_ref()), (PersonStatus::Leaving, Some(&ahead)));
+    // A repeat is the same case, and changes nothing.
+    let written = house.cases.changes().len();
+    let again = ask(&house, &house.cases, &back("r1", Some(&suspended.case_id), &[])).await.unwrap();
+    assert_eq!((&again.case_id, again.duplicate, house.cases.changes().len()), (&case, true, written));
+    // Where the termination is called off, they are back for good.
+    let path = format!("/api/v1/cases/{ahead}/cancel");
+    let said = json!({"reason": "they stay"}).to_string();
+    assert_eq!(house.call(("harper.hr", "hr"), "POST", &path, &said, now()).await.0, 200);
+    let john = person(&house, JOHN).await;
+    assert_eq!((john.status, john.case), (PersonStatus::Active, Some(case)));
+}

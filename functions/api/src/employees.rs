@@ -11,6 +11,7 @@ use jiff::{Span, civil::Date, tz::TimeZone};
 use leaver_domain::{
     case::{CaseRecord, Mode},
     id::{CaseId, MeasureId, Username},
+    intake,
     inventory::AccountStatus,
     measure::{ExceptionKind, Measure, MeasureStatus, Permission, What},
     measures::{hold, lasting},
@@ -259,7 +260,9 @@ pub(crate) async fn restore_from(api: &Api<'_>, call: &Call, id: &str) -> Result
     let mut found = taking(api, &person).await?;
     found.retain(|case| case.effective_at.max(case.created_at) >= from);
     if person.status != PersonStatus::Active {
-        found.retain(|case| Some(&case.case_id) == person.case.as_ref());
+        // What they are to leave by has taken nothing yet.
+        let by = intake::as_begun(api.cases, person.clone(), api.now).await.map_err(stored)?.case;
+        found.retain(|case| Some(&case.case_id) == by.as_ref());
     }
     for case in found.into_iter().rev() {
         if took_something(api, &case.case_id).await? {

@@ -4,7 +4,10 @@
 use super::{Receipt, Refused, mark, take};
 use crate::{
     batch::check::is_uncertain,
-    case::{CaseRecord, CaseStatus, Happening, MAX_BACK, Mode, Subject, SystemRecord, SystemStatus, Trigger},
+    case::{
+        CaseRecord, CaseStatus, Happening, MAX_BACK, Mode, Standing, Subject, SystemRecord, SystemStatus,
+        Trigger,
+    },
     effective::Dates,
     id::{CaseId, MeasureId, SystemId},
     ledger::{EventKind, Outcome},
@@ -106,8 +109,37 @@ pub async fn reactivate(
     if store.case(&opens).await?.is_none() {
         check(person, policy, wanted, earlier.first()).map_err(Refused::NotRestorable)?;
     }
-    let opening = |person: &Person| open(person, wanted, &earlier, policy, now);
+    let ahead = ahead_of(store, person, wanted, now).await?;
+    let opening = |person: &Person| {
+        let mut opening = open(person, wanted, &earlier, policy, now);
+        // They are back until that one begins; where it is called off, they are back for good.
+        opening.ahead = ahead.clone().map(|ahead| CaseRecord {
+            person_was: Some(Standing {
+                status: PersonStatus::Active,
+                case: Some(opens.clone()),
+                role: ahead.person_was.and_then(|was| was.role),
+            }),
+            version: ahead.version + 1,
+            ..ahead
+        });
+        opening
+    };
     take(store, workflow, policy, person, &wanted.trigger, &opening, now).await
+}
+
+/// The case that lies ahead, or is held, and stands before the one that is restored.
+async fn ahead_of(
+    store: &dyn CaseStore,
+    person: &Person,
+    wanted: &Reactivation,
+    now: Timestamp,
+) -> Result<Option<CaseRecord>, StoreError> {
+    let begun = as_begun(store, person.clone(), now).await?;
+    let is_behind = begun.status != PersonStatus::Active && begun.case == wanted.restores;
+    let (Some(by), true) = (&person.case, is_behind && person.case != begun.case) else { return Ok(None) };
+    let chain = leaving(store, by).await?;
+    let before = |case: &CaseRecord| case.person_was.as_ref().is_some_and(|was| was.case == wanted.restores);
+    Ok(chain.into_iter().find(before))
 }
 
 /// Why nothing of this can be given.

@@ -355,16 +355,16 @@ async fn check_case(
     if case.dry_run || !takes {
         return Err(invalid(format!("{id} took nothing away that could be given back.")).into());
     }
-    // Whoever has left comes back by the case by which they left, and by no other.
+    // Whoever has left comes back by the case by which they left, and by no other; also where they are to leave later by another.
+    let begun = intake::as_begun(store, person.clone(), now).await?;
+    let is_theirs = |left: &&CaseId| *left == id || (!emergency && begun.case.as_ref() == Some(id));
     if let Some(left) =
-        person.case.as_ref().filter(|left| person.status != PersonStatus::Active && *left != id)
+        person.case.as_ref().filter(|_| person.status != PersonStatus::Active).filter(|left| !is_theirs(left))
     {
-        let begun = intake::as_begun(store, person.clone(), now).await?;
         let lost = format!("What {} lost, they lost under", person.username);
         let detail = match begun.case.filter(|_| begun.status != PersonStatus::Active) {
             Some(by) if by != *left => format!(
-                "{lost} {by}, and {left}, by which they are to leave, stands before it: call {left} off (`leaver case cancel`), ask \
-                 again for {by}, and have HR send the termination once more, as a new event."
+                "{lost} {by}, and are to leave by {left}: restore {by}, or call {left} off (`leaver case cancel`) first."
             ),
             _ => format!("{lost} {left}: name that case."),
         };
