@@ -34,7 +34,7 @@ const ROUTING: [&str; 3] = [
     "People in Engineering have badge.",
     "People based in Berlin have vpn.",
 ];
-const KINDS: [&str; 6] = ["move", "relocated", "suspended", "reinstated", "terminated", "rehired"];
+const KINDS: [&str; 7] = ["move", "relocated", "suspended", "reinstated", "terminated", "notice", "rehired"];
 
 /// What happens, and whether everything that is due by then is carried out first.
 #[derive(Debug, Clone)]
@@ -99,9 +99,18 @@ impl Life {
         self.house.cases.person(&ROBIN.parse().unwrap()).await.unwrap().unwrap()
     }
 
+    /// Where what has begun put them: what they are to leave by later has taken nothing.
+    async fn begun(&self) -> Person {
+        intake::as_begun(&self.house.cases, self.robin().await, now()).await.unwrap()
+    }
+
     async fn post(&mut self, kind: &str, role: Option<&str>, place: usize) {
         let mut told = event(ROBIN, &format!("evt-{}", self.number));
         told["event_type"] = json!(kind);
+        if kind == "notice" {
+            told["event_type"] = json!("user_terminated");
+            told["metadata"]["last_working_day"] = json!("2099-01-01");
+        }
         if let Some(role) = role {
             told["user"]["role"] = json!(role);
         }
@@ -121,14 +130,15 @@ impl Life {
         if what.carried_out {
             self.carry_out().await;
         }
-        let (robin, role) = (self.robin().await, ROLES[what.role]);
+        let (robin, role) = (self.begun().await, ROLES[what.role]);
         match what.kind {
             "move" => self.post("user_role_changed", Some(role), what.place).await,
             "relocated" => self.post("user_updated", None, what.place).await,
             "suspended" => self.post("user_suspended", None, what.place).await,
             "terminated" => self.post("user_terminated", None, what.place).await,
+            "notice" => self.post("notice", None, what.place).await,
             "rehired" => self.post("user_rehired", Some(role), what.place).await,
-            _ if robin.status == PersonStatus::Suspended => self.reinstate(&robin).await,
+            _ if robin.status == PersonStatus::Suspended => self.reinstate(robin).await,
             _ => {}
         }
         let now = self.robin().await;
@@ -141,7 +151,7 @@ impl Life {
     }
 
     /// What a decided restore of the suspension opens.
-    async fn reinstate(&mut self, robin: &Person) {
+    async fn reinstate(&mut self, robin: Person) {
         let id = format!("back-{}", self.number);
         let wanted = Reactivation {
             trigger: Trigger {
@@ -153,7 +163,7 @@ impl Life {
                 received_at: now(),
                 body: Digest::of(id.as_bytes()),
             },
-            restores: robin.case.clone(),
+            restores: robin.case,
             permissions: BTreeSet::new(),
             measure: None,
             by_role: false,
@@ -161,7 +171,8 @@ impl Life {
             effective_at: now(),
         };
         let (store, workflow) = (&self.house.cases, &self.house.workflow);
-        let opened = intake::reactivate(store, workflow, &self.house.policy, robin, &wanted, now()).await;
+        let stands = self.robin().await;
+        let opened = intake::reactivate(store, workflow, &self.house.policy, &stands, &wanted, now()).await;
         // One that has not begun is called off instead; here it goes on.
         self.pending.extend(opened.ok().map(|(receipt, _)| receipt.case_id));
     }
@@ -170,7 +181,7 @@ impl Life {
     async fn carry_out(&mut self) {
         for case in std::mem::take(&mut self.pending) {
             let (record, _) = self.house.case(&case).await;
-            if record.status != CaseStatus::Recorded {
+            if record.status != CaseStatus::Recorded || record.effective_at > now() {
                 continue;
             }
             let planned = self.house.plan(&self.house.cases, &case).await.expect("a plan");
@@ -195,7 +206,7 @@ impl Life {
     }
 
     async fn judge(&self) -> Result<(), TestCaseError> {
-        let robin = self.robin().await;
+        let robin = self.begun().await;
         let profile = self.house.policy.profile(&robin).unwrap();
         for system in SYSTEMS {
             let id: SystemId = system.parse().unwrap();
