@@ -166,6 +166,15 @@ async fn an_end_whose_contract_runs_on_takes_nothing() {
     let (record, _) = house.case(&case).await;
     assert_eq!(record.status, CaseStatus::Held);
     assert!(record.findings.iter().any(|one| one.kind == "contract_runs"), "{:?}", record.findings);
+    // While nobody calls it off, the contract ends on the day on which it ends.
+    let later = at("2026-03-21T00:00:00Z");
+    assert_eq!(look(&house, later).await.over, [CASEY.parse().unwrap()]);
+    assert_ne!(person(&house, CASEY).await.case, Some(case.clone()));
+    let house = House::new().await;
+    ends(&house, "2026-02-20").await;
+    look(&house, over()).await;
+    ends(&house, "2026-03-20").await;
+    house.plan(&house.cases, &case).await.unwrap();
     let path = format!("/api/v1/cases/{case}/cancel");
     let said = json!({"reason": "it was extended"}).to_string();
     let (status, answer) = house.call(HR, "POST", &path, &said, now()).await;

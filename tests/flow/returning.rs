@@ -10,6 +10,7 @@ use leaver_domain::{
     case::{CaseStatus, Mode, SystemStatus},
     id::CaseId,
     person::PersonStatus,
+    ports::CaseStore,
 };
 use leaver_tests::{
     flow::{House, SIX, event},
@@ -194,4 +195,67 @@ async fn what_was_shut_comes_back_although_they_are_to_leave_later() {
     assert_eq!(house.call(("harper.hr", "hr"), "POST", &path, &said, now()).await.0, 200);
     let john = person(&house, JOHN).await;
     assert_eq!((john.status, john.case), (PersonStatus::Active, Some(case)));
+}
+
+/// HR's notice, and somebody of security who could not wait for it: a rehire from before both undoes neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehire_that_is_older_than_a_notice_behind_another_case_undoes_nothing() {
+    let house = House::new().await;
+    let notice =
+        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
+    taken(&house, &notice).await;
+    let said = json!({"person": JOHN, "reason": "at once"}).to_string();
+    let (status, view) = house.call(("sam.admin", "security"), "POST", "/api/v1/cases", &said, now()).await;
+    assert_eq!(status, 202, "{view}");
+    house.execute(&view["case_id"].as_str().unwrap().parse().unwrap()).await;
+    let stands = person(&house, JOHN).await;
+    assert_eq!(stands.status, PersonStatus::Left);
+    let mut back = told("user_rehired", JOHN, "r1", json!({}), json!({}));
+    back["timestamp"] = json!(now().minus(Duration::from_secs(60)));
+    let (status, problem) = post(&house, &back).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/stale-event")), "{problem}");
+    assert_eq!(person(&house, JOHN).await, stands);
+}
+
+/// What a look at the suspension found is still being tried when everything comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_to_be_shut_is_left_once_it_came_back_before_the_last_day() {
+    let house = House::new().await;
+    let before = active(&house, JOHN).await;
+    let (suspended, _) = done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
+    let notice =
+        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
+    taken(&house, &notice).await;
+    given_back(&house, "r1", &suspended.case_id).await;
+    // An attempt of the suspension that comes late.
+    let mut again = house.case(&suspended.case_id).await.0;
+    again.status = CaseStatus::Running;
+    again.version += 1;
+    house.cases.put_case(&again).await.unwrap();
+    let mut late = house.system(&suspended.case_id, "okta").await;
+    late.status = SystemStatus::Failed;
+    late.version += 1;
+    house.cases.put_system(&late).await.unwrap();
+    let status = house.step(&house.cases, &suspended.case_id, "okta", Step::Run).await.unwrap();
+    assert_eq!(status, Some(SystemStatus::NotApplicable));
+    assert_eq!(active(&house, JOHN).await, before);
+}
+
+/// The suspension had read what they hold before somebody's decision was carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_before_and_taken_during_a_suspension_stays_taken() {
+    let house = House::new().await;
+    let said = json!({"person": JOHN, "reason": "no longer", "scope": {"permissions": ["okta:Engineering"]}});
+    let path = "/api/v1/cases";
+    let (_, view) = house.call(("sam.admin", "security"), "POST", path, &said.to_string(), now()).await;
+    let taken: CaseId = view["case_id"].as_str().unwrap().parse().unwrap();
+    house.plan(&house.cases, &taken).await.unwrap();
+    let (suspended, _) = done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
+    let held = names(&house.stage.account("okta", JOHN).await);
+    house.step(&house.cases, &taken, "okta", Step::Run).await.unwrap();
+    let left = names(&house.stage.account("okta", JOHN).await);
+    assert_eq!(held.difference(&left).collect::<Vec<_>>(), ["Engineering"]);
+    given_back(&house, "r1", &suspended.case_id).await;
+    let account = house.stage.account("okta", JOHN).await;
+    assert_eq!((&account["active"], names(&account)), (&json!(true), left));
 }

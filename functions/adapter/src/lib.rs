@@ -177,9 +177,13 @@ impl System<'_> {
         let person = self.store.person(&case.person.username).await.map_err(stored)?;
         let person = person.ok_or_else(|| internal("the person is not known any more"))?;
         match case.mode {
-            // Until a termination that lies ahead begins, they are here, and get what was promised.
-            Mode::Reactivate => intake::as_begun(self.store, person, self.now()).await.map_err(stored),
-            Mode::Leave | Mode::Partial | Mode::Suspend => Ok(person),
+            Mode::Partial => Ok(person),
+            // The end of emergency access takes whatever that gave.
+            _ if case.ends().is_some() => Ok(person),
+            // Until a termination that lies ahead begins, they are here with what came back.
+            Mode::Reactivate | Mode::Leave | Mode::Suspend => {
+                intake::as_begun(self.store, person, self.now()).await.map_err(stored)
+            }
         }
     }
 

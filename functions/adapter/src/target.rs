@@ -89,23 +89,30 @@ async fn moved_since(system: &System<'_>, shut: Option<&CaseRecord>, person: &Pe
     Ok(moves.iter().any(|moved| moved.has_begun() && moved.effective_at > shut.created_at))
 }
 
-/// What was taken here from them on its own while they were shut out: somebody decided about that, or what was given for a time
-/// came to its end. What a change of position took is judged by their role.
+/// What was taken here from them on its own since the shutting case had read what they hold: somebody decided about that, or what
+/// was given for a time came to its end. What a change of position took is judged by their role.
 async fn taken_since(
     system: &System<'_>,
     shut: &CaseRecord,
     person: &Person,
 ) -> Result<BTreeSet<String>, Fault> {
+    let record = system.store.system(&shut.case_id, system.id).await.map_err(stored)?;
+    let read = record.and_then(|record| record.started_at).unwrap_or(shut.created_at);
     let cases = system.store.cases_about(&person.username, MOST_SINCE).await.map_err(stored)?;
     let on_its_own = |case: &&CaseRecord| {
         case.mode == Mode::Partial && case.moves.is_none() && !case.dry_run && case.has_begun()
     };
-    let since = cases.iter().filter(on_its_own).filter(|case| case.created_at >= shut.created_at);
-    Ok(since
-        .flat_map(|case| {
-            case.permissions_in(system.id).into_iter().chain(case.grants.clone().unwrap_or_default())
-        })
-        .collect())
+    let mut taken = BTreeSet::new();
+    for case in cases.iter().filter(on_its_own) {
+        let record = system.store.system(&case.case_id, system.id).await.map_err(stored)?;
+        let Some(record) = record else { continue };
+        let by_hand = record.task.as_ref().and_then(|task| task.closed.as_ref()).map(|closed| closed.at);
+        if record.revoked_at.max(by_hand).is_some_and(|at| at >= read) {
+            taken.extend(case.permissions_in(system.id));
+            taken.extend(case.grants.clone().unwrap_or_default());
+        }
+    }
+    Ok(taken)
 }
 
 /// What somebody else owns since the case that is restored, or those before it.

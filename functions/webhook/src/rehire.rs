@@ -27,7 +27,11 @@ pub(crate) async fn rehired(
 ) -> Answer {
     let event = &event.in_calendar_of(&person)?;
     let mut left = left_by(webhook, &person).await?;
-    if let Some(left) = left.as_ref().filter(|left| is_newer(left, event)) {
+    let chain = match &left {
+        Some(left) => intake::leaving(webhook.store, &left.case_id).await.map_err(stored)?,
+        None => Vec::new(),
+    };
+    if let Some(left) = chain.iter().find(|left| is_newer(left, event)) {
         let detail = "whoever comes back was terminated after that: send the event anew, with the time at which it was decided";
         open_finding(webhook, event, &user.username, "stale_event", detail).await?;
         return Err(overtaken(&person, left));
@@ -86,7 +90,8 @@ async fn left_by(webhook: &Webhook<'_>, person: &Person) -> Result<Option<CaseRe
 
 /// Whether HR said after this event that they leave: an event that was late, or was sent again, does not undo it.
 fn is_newer(left: &CaseRecord, event: &HrEvent) -> bool {
-    left.mode == Mode::Leave && left.trigger.source == HRIS && left.trigger.at > event.at
+    let stands = !matches!(left.status, CaseStatus::Cancelled | CaseStatus::Rejected);
+    stands && left.mode == Mode::Leave && left.trigger.source == HRIS && left.trigger.at > event.at
 }
 
 fn overtaken(person: &Person, left: &CaseRecord) -> Problem {

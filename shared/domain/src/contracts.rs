@@ -93,9 +93,12 @@ impl Question {
 /// suspended person has access that can come back, and whoever is to leave later does not stay beyond the contract: its end opens a
 /// case beside that one, which finds nothing left to do when its time comes.
 fn counts(person: &Person, leaves_by: Option<&CaseRecord>, now: Timestamp) -> bool {
-    let lies_ahead = |case: &CaseRecord| {
-        matches!(case.status, CaseStatus::Recorded | CaseStatus::Held) && case.effective_at > now
+    let waits = |case: &CaseRecord| matches!(case.status, CaseStatus::Recorded | CaseStatus::Held);
+    // One that was to end the contract on another day, and is held for that, ends it on none.
+    let is_of_another_day = |case: &CaseRecord| {
+        case.trigger.kind == KIND && !case.has_begun() && case.dates.termination_date != person.contract_end
     };
+    let lies_ahead = |case: &CaseRecord| waits(case) && (case.effective_at > now || is_of_another_day(case));
     match person.status {
         PersonStatus::Active | PersonStatus::Suspended => true,
         PersonStatus::Leaving => leaves_by.is_some_and(lies_ahead),

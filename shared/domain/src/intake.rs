@@ -373,7 +373,7 @@ async fn comes_before(
     person: &Person,
     opening: &mut Opening,
 ) -> Result<(), StoreError> {
-    let suspends = |case: &CaseRecord| case.mode == Mode::Suspend && !case.dry_run && case.measure.is_none();
+    let suspends = |case: &CaseRecord| case.mode == Mode::Suspend && !case.dry_run;
     let Some((case, _)) = opening.case.as_mut().filter(|(case, _)| suspends(case)) else { return Ok(()) };
     let Some(left_by) = person.case.as_ref().filter(|_| person.status == PersonStatus::Leaving) else {
         return Ok(());

@@ -108,8 +108,9 @@ pub struct Part {
     pub system: SystemId,
     /// The day, in UTC, on which it was read.
     pub night: Date,
-    /// When: whoever has left since is still in it.
-    pub at: Timestamp,
+    /// When: whoever has left since is still in it. `None` in what an earlier version kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// Its place, from zero on.
     pub number: u32,
     /// The accounts.
@@ -150,7 +151,7 @@ pub fn split(system: &SystemId, at: Timestamp, first: u32, page: &Page) -> Vec<P
     let part = |(place, seen): (usize, Vec<Seen>)| Part {
         system: system.clone(),
         night: night_of(at),
-        at,
+        at: Some(at),
         number: first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)),
         seen,
         then: if place == last { end() } else { Then::More },
@@ -200,7 +201,7 @@ pub fn whole(parts: &[Part], night: Date) -> Option<Vec<Seen>> {
 
 /// When the reading of a night's roster began, if it did.
 pub fn begun(parts: &[Part], night: Date) -> Option<Timestamp> {
-    chain(parts, night).first().map(|first| first.at)
+    chain(parts, night).first().and_then(|first| first.at)
 }
 
 /// The night that an instant belongs to.

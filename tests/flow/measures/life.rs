@@ -467,6 +467,42 @@ fn request(kind: &str, at: Timestamp) -> intake::Request {
     intake::Request::plain(trigger, Mode::Leave, "it ends", at)
 }
 
+/// A notice that came before anybody decided, or while the emergency lasts: who was suspended is suspended when it is over, and
+/// whatever HR calls off does not end that.
+#[tokio::test]
+async fn a_notice_beside_an_emergency_ends_no_suspension() {
+    for is_first in [true, false] {
+        let desk = Desk::new().await;
+        let suspended = desk.took("john.doe", Mode::Suspend).await;
+        let what = What::BreakGlass { case: suspended.clone() };
+        let mut asked = desk.asked(what, "john.doe", Some(after(HOUR)), "e");
+        asked.only.insert(name("sam.admin"));
+        let emergency = desk.ask(asked).await.unwrap();
+        desk.approve(&emergency).await;
+        if !is_first {
+            desk.begin(&emergency, now()).await.unwrap();
+        }
+        let (john, later) = (desk.person("john.doe").await, request("notice", after(30 * DAY)));
+        let taken = intake::submit(&desk.cases, &desk.workflow, &desk.policy, &john, &later, now()).await;
+        let notice = taken.unwrap().0.case_id;
+        let begun = desk.begin(&emergency, now()).await.unwrap();
+        let expected = if is_first { MeasureStatus::Ended } else { MeasureStatus::Active };
+        assert_eq!((begun.status, begun.cases.len()), (expected, usize::from(!is_first)));
+        let by = match begun.cases.first() {
+            None => suspended,
+            Some(given) => {
+                desk.run(given, &[]).await;
+                let ending = desk.end(&emergency, after(HOUR)).await.unwrap();
+                ending.cases[1].clone()
+            }
+        };
+        let john = desk.person("john.doe").await;
+        assert_eq!((john.status, john.case.as_ref()), (PersonStatus::Leaving, Some(&notice)));
+        let was = desk.case(&notice).await.person_was.unwrap();
+        assert_eq!((was.status, was.case), (PersonStatus::Suspended, Some(by)), "before: {is_first}");
+    }
+}
+
 /// They are still here: everything goes when their time comes, and not with an exception.
 #[tokio::test]
 async fn forwarding_that_ends_before_the_last_day_takes_nothing() {

@@ -64,6 +64,10 @@ fn in_the_way(measure: &Measure, person: &Person) -> Option<&'static str> {
     match measure.what {
         What::Grant { .. } if !stays => Some("the person is suspended, leaving, or has left"),
         What::BreakGlass { .. } if stays => Some("the person has their access again"),
+        // Its end puts them back to where that case had put them.
+        What::BreakGlass { ref case } if person.case.as_ref() != Some(case) => {
+            Some("the person is to leave, or has left, by another case by now")
+        }
         What::Rehire { .. } if person.status == PersonStatus::Suspended => Some("the person is suspended"),
         _ => None,
     }
