@@ -261,18 +261,23 @@ async fn a_call_that_is_never_answered_ends_in_time_and_is_finished_later() {
             let to = stage.connect(system, Duration::from_secs(3));
             let began = std::time::Instant::now();
             let fault = match run::survey(to.adapter.as_ref(), &to.http, &john.job()).await {
-                Err(fault) => fault,
+                Err(fault) => Some(fault),
                 Ok(survey) => {
                     run::revoke(to.adapter.as_ref(), &to.http, &john.job(), survey, &BTreeSet::new())
                         .await
                         .fault
-                        .unwrap_or_else(|| panic!("{system}, request {k}: called done without an answer"))
                 }
             };
             assert!(began.elapsed() < NEVER / 5, "{system}, request {k}: {:?}", began.elapsed());
-            // A run whose time is over before it comes to that call says just that.
-            let told = [FaultKind::Unavailable, FaultKind::NotVerified].contains(&fault.kind);
-            assert!(told, "{system}, request {k}: {fault}");
+            if let Some(fault) = fault {
+                // A run whose time is over before it comes to that call says just that.
+                let told = [FaultKind::Unavailable, FaultKind::NotVerified].contains(&fault.kind);
+                assert!(told, "{system}, request {k}: {fault}");
+            } else {
+                // What hangs may only tidy, and the read behind it come through in the last millisecond.
+                let state = stage.account(system, "john.doe").await;
+                assert_eq!(state["active"], false, "{system}, request {k}: called done, but it is not");
+            }
             stage.clear().await;
             let report = john.revoke(&stage.connect(system, BUDGET)).await.1;
             assert_eq!(report.fault, None, "{system}, request {k}");
