@@ -234,9 +234,8 @@ async fn a_suspension_for_a_violation_waits_for_nobody_and_says_what_it_passed()
     assert!(house.cases.review(&review).await.unwrap().is_some());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_suspension_for_inactivity_waits_where_it_is_flagged() {
-    let house = House::new().await;
+/// A suspension for not having logged in, as far as nobody has to decide.
+pub(crate) async fn inactive(house: &House, username: &str) -> CaseId {
     let trigger = Trigger {
         source: "leaver".into(),
         event_id: "inactive-1".parse().unwrap(),
@@ -247,11 +246,24 @@ async fn a_suspension_for_inactivity_waits_where_it_is_flagged() {
         body: Digest::ZERO,
     };
     let request = Request::plain(trigger, Mode::Suspend, "No login for 90 days", now());
-    let (riley, store) = (person(&house, RILEY).await, &house.cases);
-    let taken = intake::submit(store, &house.workflow, &house.policy, &riley, &request, now()).await;
-    let (receipt, _) = taken.expect("a case");
-    house.execute(&receipt.case_id).await;
-    let (case, systems) = house.case(&receipt.case_id).await;
+    let (person, store) = (person(house, username).await, &house.cases);
+    let taken = intake::submit(store, &house.workflow, &house.policy, &person, &request, now()).await;
+    let case = taken.expect("a case").0.case_id;
+    house.execute(&case).await;
+    case
+}
+
+/// A termination that lies ahead.
+pub(crate) async fn gives_notice(house: &House, username: &str) -> CaseId {
+    let later = json!({"last_working_day": "2099-01-01"});
+    taken(house, &told_now("user_terminated", username, "notice", json!({}), later)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_for_inactivity_waits_where_it_is_flagged() {
+    let house = House::new().await;
+    let id = inactive(&house, RILEY).await;
+    let (case, systems) = house.case(&id).await;
     assert_eq!(of_system(&systems, FLAGGED).status, SystemStatus::AwaitingApproval);
     assert_eq!(house.stage.account(FLAGGED, RILEY).await["active"], true);
     assert!(case.findings.is_empty(), "{:?}", case.findings);

@@ -1,7 +1,7 @@
 //! Coming back beside something else: what was taken meanwhile, a termination that lies ahead, and what HR says late.
 
 use crate::{
-    events::{active, done, grants, person, post, taken, told, told_now},
+    events::{active, done, gives_notice, grants, person, post, taken, told, told_now},
     recorded,
     restoring::{ask, back, given_back, names},
 };
@@ -137,10 +137,7 @@ async fn a_termination_that_lies_ahead_stops_nothing_from_coming_back() {
             house.plan(&house.cases, &case).await.unwrap();
             house.step(&house.cases, &case, "okta", Step::Run).await.unwrap();
         }
-        let mut right =
-            told("user_terminated", JOHN, "t2", json!({}), json!({"last_working_day": "2099-01-01"}));
-        right["timestamp"] = json!(now());
-        let ahead = taken(&house, &right).await;
+        let ahead = gives_notice(&house, JOHN).await;
         assert_eq!(person(&house, JOHN).await.status, PersonStatus::Leaving);
         house.execute(&case).await;
         let (record, systems) = house.case(&case).await;
@@ -159,9 +156,7 @@ async fn what_was_shut_comes_back_although_they_are_to_leave_later() {
     let house = House::new().await;
     let before = active(&house, JOHN).await;
     let (suspended, _) = done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
-    let notice =
-        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
-    let ahead = taken(&house, &notice).await;
+    let ahead = gives_notice(&house, JOHN).await;
     // Whoever asks may name the case, or the instant.
     let security = ("sam.admin", "security");
     let path = format!("/api/v1/cases/{}/restore", suspended.case_id);
@@ -201,9 +196,7 @@ async fn what_was_shut_comes_back_although_they_are_to_leave_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rehire_that_is_older_than_a_notice_behind_another_case_undoes_nothing() {
     let house = House::new().await;
-    let notice =
-        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
-    taken(&house, &notice).await;
+    gives_notice(&house, JOHN).await;
     let said = json!({"person": JOHN, "reason": "at once"}).to_string();
     let (status, view) = house.call(("sam.admin", "security"), "POST", "/api/v1/cases", &said, now()).await;
     assert_eq!(status, 202, "{view}");
@@ -223,9 +216,7 @@ async fn what_was_to_be_shut_is_left_once_it_came_back_before_the_last_day() {
     let house = House::new().await;
     let before = active(&house, JOHN).await;
     let (suspended, _) = done(&house, &told("user_suspended", JOHN, "s1", json!({}), json!({}))).await;
-    let notice =
-        told_now("user_terminated", JOHN, "t1", json!({}), json!({"last_working_day": "2099-01-01"}));
-    taken(&house, &notice).await;
+    gives_notice(&house, JOHN).await;
     given_back(&house, "r1", &suspended.case_id).await;
     // An attempt of the suspension that comes late.
     let mut again = house.case(&suspended.case_id).await.0;

@@ -3,10 +3,8 @@
 use crate::{events, recorded, restoring};
 use leaver_adapter::Step;
 use leaver_domain::{
-    case::{CaseRecord, CaseStatus, Mode, SystemStatus, Trigger},
-    digest::Digest,
+    case::{CaseRecord, CaseStatus, Mode, SystemStatus},
     id::CaseId,
-    intake,
     ledger::{EventKind, Outcome},
     person::{Person, PersonStatus},
     ports::{CaseStore, Execution},
@@ -285,16 +283,13 @@ async fn a_suspension_is_looked_at_while_a_termination_lies_ahead() {
     for kind in ["user_suspended", "inactive"] {
         let house = House::new().await;
         let case = match kind {
-            "inactive" => inactive(&house).await,
+            "inactive" => events::inactive(&house, "john.doe").await,
             kind => {
                 let event = events::told(kind, "john.doe", "s1", json!({}), json!({}));
                 events::done(&house, &event).await.0.case_id
             }
         };
-        let later = json!({"last_working_day": "2099-01-01"});
-        let mut event = events::told("user_terminated", "john.doe", "t1", json!({}), later);
-        event["timestamp"] = json!(now());
-        let ahead = events::taken(&house, &event).await;
+        let ahead = events::gives_notice(&house, "john.doe").await;
         settle(&house).await;
         age(&house, &case, 1).await;
         switch_on(&house, "john.doe").await;
@@ -310,25 +305,6 @@ async fn a_suspension_is_looked_at_while_a_termination_lies_ahead() {
         assert_eq!(house.case(&new.case_id).await.0.status, CaseStatus::Complete);
         assert_eq!(house.stage.account("okta", "john.doe").await["active"], false);
     }
-}
-
-/// A suspension for not having logged in.
-async fn inactive(house: &House) -> CaseId {
-    let trigger = Trigger {
-        source: "leaver".into(),
-        event_id: "inactive-1".parse().unwrap(),
-        by: "leaver/reconcile".into(),
-        kind: intake::INACTIVE.into(),
-        at: now(),
-        received_at: now(),
-        body: Digest::ZERO,
-    };
-    let request = intake::Request::plain(trigger, Mode::Suspend, "No login for 90 days", now());
-    let john = house.cases.person(&"john.doe".parse().unwrap()).await.unwrap().unwrap();
-    let taken = intake::submit(&house.cases, &house.workflow, &house.policy, &john, &request, now()).await;
-    let case = taken.expect("a case").0.case_id;
-    house.execute(&case).await;
-    case
 }
 
 /// Their address is somebody else's by now: systems that know people by it would take what is theirs.

@@ -172,7 +172,7 @@ impl System<'_> {
         self.http.now()
     }
 
-    /// The person of a case, as they stand now.
+    /// The person of a case, as they stand now, by what has begun.
     async fn person(&self, case: &CaseRecord) -> Result<Person, Fault> {
         let person = self.store.person(&case.person.username).await.map_err(stored)?;
         let person = person.ok_or_else(|| internal("the person is not known any more"))?;

@@ -242,8 +242,9 @@ impl Begin<'_> {
                     let who = measure.requested_by.parse().map_err(bad)?;
                     let why = format!("the contract runs until {until}");
                     holds::cancel(self.store, self.workflow, &by, &who, &why, self.now).await?;
-                    let now = self.store.person(&person.username).await?;
-                    person = now.filter(|now| now.contract_end == Some(was)).ok_or(StoreError::Conflict)?;
+                    let stays = self.store.person(&person.username).await?;
+                    person =
+                        stays.filter(|stays| stays.contract_end == Some(was)).ok_or(StoreError::Conflict)?;
                 }
                 _ => {}
             }
