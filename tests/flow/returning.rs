@@ -9,6 +9,7 @@ use leaver_adapter::Step;
 use leaver_domain::{
     case::{CaseStatus, Mode, SystemStatus},
     id::CaseId,
+    ledger::EventKind,
     person::PersonStatus,
     ports::CaseStore,
 };
@@ -115,9 +116,12 @@ async fn what_was_taken_on_its_own_during_a_suspension_stays_taken() {
     house.execute(&taken).await;
     let left = names(&house.stage.account("okta", JOHN).await);
     assert_eq!(held.difference(&left).collect::<Vec<_>>(), ["Engineering"]);
-    given_back(&house, "r1", &suspended.case_id).await;
+    let restored = given_back(&house, "r1", &suspended.case_id).await;
     let account = house.stage.account("okta", JOHN).await;
     assert_eq!((&account["active"], names(&account)), (&json!(true), left));
+    let okta = house.system(&restored, "okta").await;
+    let row = okta.log.iter().find(|line| line.kind == EventKind::AccessRestored).expect("a row");
+    assert!(row.facts["not_restorable"].to_string().contains("Engineering"), "{}", row.facts);
     // It is given back by naming the case that took it.
     given_back(&house, "r2", &taken).await;
     assert_eq!(names(&house.stage.account("okta", JOHN).await), held);

@@ -185,7 +185,7 @@ async fn finish(
     record.status = SystemStatus::Restored;
     record.revoked_at = Some(now);
     let lost = |before, after| restore::not_restorable(system.adapter, before, after);
-    let before = target.whole.as_ref().or(target.before.as_ref());
+    let before = target.whole.as_ref();
     record.not_restorable = before.zip(report.after.as_ref()).map(|(b, a)| lost(b, a)).unwrap_or_default();
     record.not_restorable.extend(target.given.iter().cloned());
     record.log.push(Happening {

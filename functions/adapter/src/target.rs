@@ -18,7 +18,7 @@ const MOST_SINCE: usize = 50;
 
 pub(crate) struct Target {
     pub(crate) before: Option<Inventory>,
-    /// What there was before, where not all of it comes back.
+    /// What there was before, whether or not all of it comes back.
     pub(crate) whole: Option<Inventory>,
     pub(crate) permissions: BTreeSet<String>,
     /// What somebody else owns by now.
@@ -38,6 +38,8 @@ impl Target {
             Some(earlier) => intake::leaving(system.store, earlier).await.map_err(stored)?,
             None => Vec::new(),
         };
+        // What stays taken is told with what cannot come back.
+        let whole = past.before.clone();
         let shut = leaving.last().filter(|shut| shut.mode.shuts());
         if let (Some(before), Some(shut)) = (&mut past.before, shut) {
             let taken = taken_since(system, shut, person).await?;
@@ -55,21 +57,14 @@ impl Target {
             && !system.policy.routing.gives(person, system.id)
             && !system.policy.needs_account(person, system.id);
         if !by_role && !has_moved && !is_elsewhere {
-            return Ok(Self {
-                before: past.before,
-                whole: None,
-                permissions,
-                given,
-                leaving,
-                is_bounded: false,
-            });
+            return Ok(Self { before: past.before, whole, permissions, given, leaving, is_bounded: false });
         }
         let mut needed = past.before.clone().map(|before| needed(system, person, before));
         if let Some(needed) = needed.as_mut().filter(|_| by_role) {
             // Whoever is hired anew logs in anew: no key of theirs becomes good again.
             needed.credentials.clear();
         }
-        Ok(Self { before: needed, whole: past.before, permissions, given, leaving, is_bounded: true })
+        Ok(Self { before: needed, whole, permissions, given, leaving, is_bounded: true })
     }
 
     pub(crate) fn wanted(&self) -> Wanted<'_> {
